@@ -1,0 +1,123 @@
+package manifest
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"shardraid/vault"
+)
+
+// CopyID tells the copies of one record or shard apart: no name is ever
+// written twice.
+type CopyID [8]byte
+
+// NewCopyID draws a copy id.
+func NewCopyID() (id CopyID) {
+	rand.Read(id[:])
+	return id
+}
+
+func (id CopyID) String() string { return vault.Encoding.EncodeToString(id[:]) }
+
+// MarshalText writes the 13 characters of a copy id.
+func (id CopyID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (id *CopyID) UnmarshalText(text []byte) error { return decodeName(id[:], string(text)) }
+
+// NewIncarnation draws an incarnation.
+func NewIncarnation() (inc vault.Incarnation) {
+	rand.Read(inc[:])
+	return inc
+}
+
+// NewBackendID draws the id that a layout gives to a backend: 13 characters.
+func NewBackendID() string { return NewCopyID().String() }
+
+// Kind is what a file in an object's directory is.
+type Kind byte
+
+const (
+	KindManifest  Kind = 'm'
+	KindMove      Kind = 'v'
+	KindTombstone Kind = 't'
+	KindDoom      Kind = 'd'
+	KindShard     Kind = 's'
+)
+
+// Name is the name of a file in an object's directory (docs/format.md,
+// section 4).
+type Name struct {
+	Incarnation vault.Incarnation
+	Kind        Kind
+	Segment     uint32 // of a shard
+	Shard       uint8  // of a shard
+	Copy        CopyID // of all but tombstones and doom markers, which have one exact name
+}
+
+// Format returns the name as the backend of these names sees it, without the
+// directory.
+func (n Name) Format(names *vault.Names) string {
+	out := names.Incarnation(n.Incarnation) + "." + string(rune(n.Kind))
+	switch n.Kind {
+	case KindTombstone, KindDoom:
+		return out
+	case KindShard:
+		var at [5]byte
+		binary.BigEndian.PutUint32(at[:], n.Segment)
+		at[4] = n.Shard
+		out += "." + vault.Encoding.EncodeToString(at[:])
+	}
+	return out + "." + n.Copy.String()
+}
+
+// ParseName reads what Format wrote. A name that Format would not write is
+// not a name.
+func ParseName(names *vault.Names, text string) (n Name, ok bool) {
+	fields := strings.Split(text, ".")
+	if len(fields) < 2 || len(fields[1]) != 1 {
+		return n, false
+	}
+	if n.Incarnation, ok = names.ParseIncarnation(fields[0]); !ok {
+		return n, false
+	}
+	n.Kind = Kind(fields[1][0])
+	switch {
+	case (n.Kind == KindTombstone || n.Kind == KindDoom) && len(fields) == 2:
+		return n, true
+	case (n.Kind == KindManifest || n.Kind == KindMove) && len(fields) == 3:
+		return n, decodeName(n.Copy[:], fields[2]) == nil
+	case n.Kind == KindShard && len(fields) == 4:
+		var at [5]byte
+		if decodeName(at[:], fields[2]) != nil {
+			return n, false
+		}
+		n.Segment, n.Shard = binary.BigEndian.Uint32(at[:]), at[4]
+		return n, decodeName(n.Copy[:], fields[3]) == nil
+	}
+	return n, false
+}
+
+// decodeName reads exactly len(dst) bytes in their one spelling.
+func decodeName(dst []byte, text string) error {
+	raw, err := vault.Encoding.DecodeString(text)
+	if err != nil || len(raw) != len(dst) || vault.Encoding.EncodeToString(raw) != text {
+		return fmt.Errorf("name part %q is not valid", text)
+	}
+	copy(dst, raw)
+	return nil
+}
+
+// MarkerName returns the name of a backend's marker file, in its root.
+func MarkerName(names *vault.Names) string { return names.Marker() + markerEnding }
+
+// IsMarkerName reports whether a file in a backend's root looks like the
+// marker of some vault.
+func IsMarkerName(text string) bool {
+	stem, ok := strings.CutSuffix(text, markerEnding)
+	return ok && decodeName(make([]byte, 20), stem) == nil
+}
+
+const markerEnding = ".marker"
