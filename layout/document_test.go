@@ -1,0 +1,118 @@
+package layout
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func smallDocument() *Document {
+	return NewDocument(small, map[string]string{"a": "aaaaaaaaaaaaa", "b": "bbbbbbbbbbb27"})
+}
+
+func TestDocument(t *testing.T) {
+	d := smallDocument()
+	d.Epoch, d.Previous = 3, []string{"aa", "bb"}
+	d.YAML += "# <ü> & \"quotes\"\r\n"
+	data, err := d.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"epoch":3,"previous":["aa","bb"],"ids":{"a":"aaaaaaaaaaaaa","b":"bbbbbbbbbbb27"},"yaml":"shardraid: 1\ndata: 1\nparity: 1\nbackends:\n  - {name: a, remote: /srv/a}\n  - {name: b, remote: /srv/b}\n# <ü> & \"quotes\"\r\n"}`
+	if string(data) != want {
+		t.Errorf("got  %s\nwant %s", data, want)
+	}
+	got, l, err := ParseDocument(data)
+	if err != nil || !reflect.DeepEqual(got, d) {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if l.Backends[0].ID != "aaaaaaaaaaaaa" || l.Backends[1].ID != "bbbbbbbbbbb27" {
+		t.Errorf("ids: %+v", l.Backends)
+	}
+}
+
+func TestNewDocumentCopies(t *testing.T) {
+	ids := map[string]string{"a": "aaaaaaaaaaaaa"}
+	d := NewDocument(small, ids)
+	ids["a"] = ""
+	if d.Epoch != 1 || d.Previous != nil || d.IDs["a"] == "" {
+		t.Errorf("got %+v", d)
+	}
+}
+
+func TestMarshalRefuses(t *testing.T) {
+	for want, change := range map[string]func(*Document){
+		"epoch 0":                       func(d *Document) { d.Epoch = 0 },
+		"epoch 1 with 1":                func(d *Document) { d.Previous = []string{"x"} },
+		"epoch 2 with 0":                func(d *Document) { d.Epoch = 2 },
+		"named twice":                   func(d *Document) { d.Epoch, d.Previous = 2, []string{"x", "x"} },
+		"no hash":                       func(d *Document) { d.Epoch, d.Previous = 2, []string{"x y"} },
+		"17 predecessors":               func(d *Document) { d.Epoch, d.Previous = 2, strings.Split("abcdefghijklmnopq", "") },
+		`backend "b" has no id`:         func(d *Document) { delete(d.IDs, "b") },
+		"ids for 1 backends":            func(d *Document) { d.IDs["c"] = "ccccccccccccc" },
+		"have the same id":              func(d *Document) { d.IDs["b"] = d.IDs["a"] },
+		`id "short" is not`:             func(d *Document) { d.IDs["b"] = "short" },
+		`id "aaaaaaaaaaaa1" is not`:     func(d *Document) { d.IDs["b"] = "aaaaaaaaaaaa1" },
+		"layout:1: empty":               func(d *Document) { d.YAML = "" },
+		"layout:1: not UTF-8":           func(d *Document) { d.YAML = "\xff" },
+		"layout:2: data 0 is out of":    func(d *Document) { d.YAML = strings.Replace(small, "data: 1", "data: 0", 1) },
+		"layout:1: larger than 1 MiB":   func(d *Document) { d.YAML += "#" + strings.Repeat(" ", 1<<20) },
+		"layout:1: written for a newer": func(d *Document) { d.YAML = "shardraid: 2" },
+	} {
+		d := smallDocument()
+		change(d)
+		if _, err := d.Marshal(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Marshal: got %v, want %q", err, want)
+		}
+		data, _ := json.Marshal(d)
+		if want == "layout:1: not UTF-8" {
+			continue // JSON cannot carry it
+		}
+		if _, _, err := ParseDocument(data); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("ParseDocument: got %v, want %q", err, want)
+		}
+	}
+}
+
+func TestParseDocumentRefuses(t *testing.T) {
+	good, err := smallDocument().Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(good)
+	swap := func(old, new string) string {
+		if !strings.Contains(text, old) {
+			t.Fatalf("no %q in %s", old, text)
+		}
+		return strings.Replace(text, old, new, 1)
+	}
+	for _, test := range []struct{ data, want string }{
+		{"", "not a JSON object"},
+		{"null", "not a JSON object"},
+		{"[]", "not a JSON object"},
+		{"{}", "epoch 0"},
+		{text[:len(text)-1], "EOF"},
+		{text[:len(text)-9], "unexpected"},
+		{text + "x", "data behind it"},
+		{text + " {}", "data behind it"},
+		{swap(`"epoch":1`, `"epoch":1,"colour":"blue"`), `unknown field "colour"`},
+		{swap(`"epoch":1`, `"epoch":2,"Epoch":1`), `unknown field "Epoch"`},
+		{swap(`"epoch":1`, `"EPOCH":1`), `unknown field "EPOCH"`},
+		{swap(`"epoch":1`, `"epoch":1,"epoch":1`), `"epoch" is there twice`},
+		{swap(`"a":"aaaaaaaaaaaaa"`, `"a":"ccccccccccccc","a":"aaaaaaaaaaaaa"`), `"a" is there twice`},
+		{swap(`"epoch":1`, `"epoch":1.5`), "number"},
+		{swap(`"epoch":1`, `"epoch":"1"`), "string"},
+		{swap(`"epoch":1`, `"epoch":99999999999999999999`), "number"},
+		{swap(`"epoch":1`, `"epoch":1,"previous":["x"]`), "predecessors"},
+		{swap(`"ids":{`, `"ids":null,"x":{`), "unknown field"},
+		{swap(`shardraid: 1`, "shardraid: \xff"), "not UTF-8"},
+		{strings.Repeat(" ", maxDocument+1), "larger than 8 MiB"},
+		{`{"ids":` + strings.Repeat("[", 1<<20), "max depth"},
+	} {
+		_, _, err := ParseDocument([]byte(test.data))
+		if err == nil || !strings.Contains(err.Error(), test.want) || len(err.Error()) > 700 {
+			t.Errorf("%.200s: got %v, want %q", test.data, err, test.want)
+		}
+	}
+}
