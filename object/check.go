@@ -1,0 +1,91 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Check reports whether the object could be rebuilt now. True means: k shards
+// of every segment were seen, and the manifest is on m+1 backends. False means
+// proved absent, twice. Everything else is an error that names the backends.
+func (s *Store) Check(ctx context.Context, key string, job *Job) (bool, error) {
+	for range 2 {
+		here, err := s.checkOnce(ctx, key, job)
+		if here || err != nil {
+			return here, err
+		}
+	}
+	return false, nil
+}
+
+func (s *Store) checkOnce(ctx context.Context, key string, job *Job) (bool, error) {
+	id := s.vault.ObjectID(key)
+	v, err := s.look(ctx, id, looking{prove: true, copies: s.parity + 1, patience: s.patience}, job)
+	if err != nil {
+		return false, err
+	}
+	if err := s.quorum(v, nil); err != nil {
+		return false, err
+	}
+	best, why := absent, error(nil)
+	for _, inc := range s.candidates(v) {
+		st, err := s.judge(v, inc)
+		if st == readable && len(inc.tombs)+len(inc.dooms) == 0 {
+			if err = s.restoreCopies(ctx, v, inc, job); err == nil {
+				st = present
+			}
+		}
+		if st == present {
+			job.placed(s.placement(inc))
+			return true, nil
+		}
+		if st > best {
+			best, why = st, err
+		}
+	}
+	for _, inc := range v.incs { // those with no manifest that opened
+		if st, err := s.judge(v, inc); st > best {
+			best, why = st, err
+		}
+	}
+	if best != absent {
+		return false, why
+	}
+	return false, s.quorum(v, v.broken(s.diedHere(id)))
+}
+
+// restoreCopies puts copies of a manifest back until m+1 backends have one.
+// At most m of them may share a domain.
+func (s *Store) restoreCopies(ctx context.Context, v *view, inc *incarnation, job *Job) error {
+	have := append([]int(nil), inc.valid...)
+	perDomain := map[string]int{}
+	for _, i := range have {
+		perDomain[s.pool[i].Domain]++
+	}
+	var last error
+	for _, i := range s.copyOrder(v, inc.manifest.Backends()) {
+		if len(have) > s.parity {
+			break
+		}
+		b := s.pool[i]
+		if slices.Contains(have, i) || perDomain[b.Domain] >= s.parity {
+			continue
+		}
+		if err := s.putManifest(ctx, b, inc.manifest); err != nil {
+			last = err
+			continue
+		}
+		have = append(have, i)
+		perDomain[b.Domain]++
+		job.debug("backend %s: put a copy of manifest %s back", b.Name, inc.id)
+	}
+	if len(have) > s.parity {
+		return nil
+	}
+	if last == nil {
+		last = errors.New("no other backend may take a copy")
+	}
+	return fmt.Errorf("its manifest is on %d of at least %d backends: %w", len(have), s.parity+1, last)
+}

@@ -1,0 +1,280 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"shardraid/backends"
+	"shardraid/erasure"
+)
+
+// fetch is one segment being brought back from any k of its shards.
+type fetch struct {
+	store *Store
+	job   *Job
+	inc   *incarnation
+	id    int // the segment's number
+	code  *erasure.Code
+	buf   []byte
+	have  []bool // shards in buf that passed their tag
+	todo  []source
+	bad   []Cause
+}
+
+// source is a shard at a place where it may be read.
+type source struct {
+	shard int
+	at    place
+}
+
+var (
+	errDamagedShard = errors.New("its shard is damaged")
+	errNotNeeded    = errors.New("not needed any more")
+)
+
+// fetchSegment reads k shards of a segment into their places in buf and
+// returns the segment, a part of buf. A shard that is late, missing or damaged
+// is replaced by another.
+func (s *Store) fetchSegment(ctx context.Context, v *view, inc *incarnation, i int, buf []byte, job *Job) ([]byte, error) {
+	m := inc.manifest
+	code, err := s.code(m.Data, m.Parity)
+	if err != nil {
+		return nil, err
+	}
+	f := &fetch{store: s, job: job, inc: inc, id: i, code: code, buf: buf, have: make([]bool, code.Shards())}
+	f.sources(v)
+	if err := f.read(ctx, m.Data); err != nil {
+		return nil, err
+	}
+	segment, err := f.open(ctx)
+	if !errors.Is(err, erasure.ErrSeal) {
+		return segment, err
+	}
+	// All tags fit and the seal does not: somebody who has the tag key wrote a
+	// false shard. Read all there are and try the sets without it.
+	job.info("segment %d does not authenticate: a shard on one of %s is false; trying others", i, f.holders())
+	clear(f.have) // opening has used them up
+	f.sources(v)
+	if err := f.read(ctx, code.Shards()); f.count() <= m.Data {
+		return nil, errors.Join(fmt.Errorf("segment %d: %w", i, erasure.ErrSeal), err)
+	}
+	return f.openSubset(ctx)
+}
+
+// sources lists where the shards may be, the backends first that would be
+// done soonest; those that did not answer the look come last.
+func (f *fetch) sources(v *view) {
+	f.todo = nil
+	for j := range f.have {
+		places, _ := f.store.places(f.inc, f.id, j)
+		for _, at := range places {
+			if f.store.pool[at.backend].store != nil {
+				f.todo = append(f.todo, source{j, at})
+			} else {
+				f.bad = append(f.bad, Cause{f.store.pool[at.backend].Name, errOff})
+			}
+		}
+	}
+	size := f.code.ShardSize(f.inc.manifest.Segments[f.id].Length)
+	cost := func(src source) time.Duration {
+		expected := f.store.pool[src.at.backend].pace.expected(size)
+		if v.errs[src.at.backend] != nil || !f.store.hasSize(f.inc, src.at) {
+			expected += 2 * time.Hour
+		}
+		return expected
+	}
+	slices.SortStableFunc(f.todo, func(a, b source) int { return int(cost(a) - cost(b)) })
+}
+
+// read goes on until want shards are in buf.
+func (f *fetch) read(ctx context.Context, want int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	type answer struct {
+		source
+		err error
+	}
+	answers := make(chan answer, len(f.todo))
+	pending := map[int]int{} // by shard
+	start := func() bool {
+		for n, src := range f.todo {
+			if f.have[src.shard] || pending[src.shard] > 0 {
+				continue
+			}
+			f.todo = slices.Delete(f.todo, n, n+1)
+			pending[src.shard]++
+			go func() { answers <- answer{src, f.readShard(ctx, src)} }()
+			return true
+		}
+		return false
+	}
+	running, good := 0, f.count()
+	defer func() { // whoever still reads must not touch buf when we are gone
+		cancel(errNotNeeded)
+		for ; running > 0; running-- {
+			<-answers
+		}
+	}()
+	begin := func(n int) {
+		for ; n > 0 && start(); n-- {
+			running++
+		}
+	}
+	begin(want - good)
+	late := time.NewTimer(f.patience())
+	defer late.Stop()
+	for good < want && running > 0 {
+		select {
+		case a := <-answers:
+			running--
+			pending[a.shard]--
+			if a.err == nil {
+				f.have[a.shard] = true
+				good++
+				continue
+			}
+			f.failed(ctx, a.source, a.err)
+			begin(want - good - running)
+		case <-late.C:
+			begin(1) // hedge: the first to come counts
+			late.Reset(f.patience())
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if good < want {
+		return &QuorumError{Have: good, Need: f.inc.manifest.Data, What: fmt.Sprintf("shards of segment %d can be read", f.id), Causes: f.bad}
+	}
+	return nil
+}
+
+// patience is how long a shard may take before another one is asked for.
+func (f *fetch) patience() time.Duration { return 2 * f.store.patience }
+
+func (f *fetch) count() (n int) {
+	for _, have := range f.have {
+		if have {
+			n++
+		}
+	}
+	return n
+}
+
+// readShard reads one shard into its place and checks its tag.
+func (f *fetch) readShard(ctx context.Context, src source) (err error) {
+	b := f.store.pool[src.at.backend]
+	seg := &f.inc.manifest.Segments[f.id]
+	dst := f.code.Split(f.buf, seg.Length)[src.shard]
+	end := b.pace.begin(len(dst))
+	defer func() {
+		if errors.Is(context.Cause(ctx), errNotNeeded) {
+			end(nil)
+		} else {
+			end(err)
+		}
+	}()
+	n, err := b.store.Get(ctx, b.path(f.inc.manifest.Object, src.at.Name), dst)
+	if errors.Is(err, backends.ErrTooLarge) || err == nil && n != len(dst) {
+		return errDamagedShard
+	}
+	if err != nil {
+		return err
+	}
+	tagger, err := erasure.NewTagger(&seg.TagKey)
+	if err != nil {
+		return err
+	}
+	if !tagger.Check(src.shard, dst, seg.Shards[src.shard].Tag) {
+		return errDamagedShard
+	}
+	return nil
+}
+
+func (f *fetch) failed(ctx context.Context, src source, err error) {
+	name := f.store.pool[src.at.backend].Name
+	f.bad = append(f.bad, Cause{name, err})
+	if ctx.Err() == nil {
+		f.job.debug("backend %s: shard %d of segment %d: %v", name, src.shard, f.id, err)
+	}
+	if errors.Is(err, errDamagedShard) {
+		f.job.damaged(name, "shard")
+	}
+}
+
+// open rebuilds and opens the segment from the shards in buf, and uses them up.
+func (f *fetch) open(ctx context.Context) ([]byte, error) {
+	if err := f.store.cpu.Acquire(ctx, 1); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	defer f.store.cpu.Release(1)
+	return f.decode(f.buf, f.have)
+}
+
+func (f *fetch) decode(buf []byte, have []bool) ([]byte, error) {
+	m := f.inc.manifest
+	return f.code.Decode(buf, m.Segments[f.id].Length, have, f.store.secrets(m, f.id), f.store.position(m, f.id))
+}
+
+// maxSets bounds the search for a false shard.
+const maxSets = 1000
+
+// openSubset tries sets of k shards until one authenticates.
+func (f *fetch) openSubset(ctx context.Context) ([]byte, error) {
+	if err := f.store.cpu.Acquire(ctx, 1); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	defer f.store.cpu.Release(1)
+	spare := make([]byte, len(f.buf)) // beyond the budget, once in a lifetime
+	tried := 0
+	for set := range subsets(f.have, f.inc.manifest.Data) {
+		if tried++; tried > maxSets || ctx.Err() != nil {
+			break
+		}
+		copy(spare, f.buf)
+		segment, err := f.decode(spare, set)
+		if err == nil {
+			return f.buf[:copy(f.buf, segment)], nil
+		}
+	}
+	return nil, fmt.Errorf("segment %d: %w, from %d sets of shards on %s", f.id, erasure.ErrSeal, tried, f.holders())
+}
+
+// subsets yields every choice of k of the shards at hand.
+func subsets(have []bool, k int) iter.Seq[[]bool] {
+	return func(yield func([]bool) bool) {
+		set := make([]bool, len(have))
+		var choose func(from, left int) bool
+		choose = func(from, left int) bool {
+			if left == 0 {
+				return yield(set)
+			}
+			for i := from; i < len(have); i++ {
+				if !have[i] {
+					continue
+				}
+				set[i] = true
+				more := choose(i+1, left-1)
+				set[i] = false
+				if !more {
+					return false
+				}
+			}
+			return true
+		}
+		choose(0, k)
+	}
+}
+
+func (f *fetch) holders() string {
+	var list []int
+	for j, have := range f.have {
+		if places, _ := f.store.places(f.inc, f.id, j); have && len(places) > 0 {
+			list = addBackend(list, places[0].backend)
+		}
+	}
+	return f.store.list(list)
+}

@@ -1,0 +1,179 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"shardraid/manifest"
+)
+
+// Get writes the object to the file, strictly in order. What the file already
+// has of it is kept if it proves to be right, and cut off if not. When Get
+// returns nil, every byte was authenticated.
+func (s *Store) Get(ctx context.Context, key, file string, job *Job) error {
+	id := s.vault.ObjectID(key)
+	v, err := s.look(ctx, id, looking{copies: 1, patience: s.patience}, job)
+	if err != nil {
+		return err
+	}
+	var last error
+	for _, inc := range s.candidates(v) {
+		if last = s.getIncarnation(ctx, v, inc, file, job); last == nil {
+			job.placed(s.placement(inc))
+			return nil
+		}
+		if ctx.Err() != nil || errors.Is(last, errOutput) {
+			return last
+		}
+		job.debug("incarnation %s: %v", inc.id, last)
+	}
+	if last != nil {
+		return last
+	}
+	for _, inc := range v.incs {
+		if st, err := s.judge(v, inc); st == unknown {
+			return err
+		}
+	}
+	if err := s.quorum(v, v.broken(nil)); err != nil {
+		return err
+	}
+	return ErrAbsent
+}
+
+var errOutput = errors.New("write file")
+
+func (s *Store) getIncarnation(ctx context.Context, v *view, inc *incarnation, file string, job *Job) error {
+	out, err := openOutput(file)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errOutput, err)
+	}
+	defer out.Close()
+	if inc.manifest.Inlined() {
+		err = writeInlined(out, inc.manifest)
+	} else {
+		err = s.getSegments(ctx, v, inc, out, job)
+	}
+	if err == nil {
+		job.progress(inc.manifest.Size)
+		if err = out.Close(); err != nil {
+			err = fmt.Errorf("%w: %w", errOutput, err)
+		}
+	}
+	return err
+}
+
+// openOutput opens the file for reading and writing. One that may not be
+// written is replaced: it may be a hard link of something precious.
+func openOutput(file string) (*os.File, error) {
+	out, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o666)
+	if errors.Is(err, os.ErrPermission) {
+		if err := os.Remove(file); err != nil {
+			return nil, err
+		}
+		out, err = os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	}
+	return out, err
+}
+
+func writeInlined(out *os.File, m *manifest.Manifest) error {
+	if err := out.Truncate(0); err != nil {
+		return fmt.Errorf("%w: %w", errOutput, err)
+	}
+	if _, err := out.WriteAt(m.Content, 0); err != nil {
+		return fmt.Errorf("%w: %w", errOutput, err)
+	}
+	return nil
+}
+
+// fetched is a segment on its way to the file.
+type fetched struct {
+	buf     []byte
+	content []byte
+	err     error
+}
+
+// getSegments reads the segments ahead, as many as the memory budget lets
+// through, and writes them in order.
+func (s *Store) getSegments(ctx context.Context, v *view, inc *incarnation, out *os.File, job *Job) error {
+	m := inc.manifest
+	first, err := s.keepPrefix(ctx, m, out)
+	if err != nil {
+		return err
+	}
+	job.progress(m.Offset(first))
+	code, err := s.code(m.Data, m.Parity)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	ahead := make(chan chan fetched, maxAhead)
+	g.Go(func() error {
+		defer close(ahead)
+		for i := first; i < len(m.Segments); i++ {
+			buf, err := s.budget.acquire(ctx, code.BufferSize(m.Segments[i].Length))
+			if err != nil {
+				return err
+			}
+			slot := make(chan fetched, 1)
+			g.Go(func() error {
+				content, err := s.fetchSegment(ctx, v, inc, i, buf, job)
+				slot <- fetched{buf, content, err}
+				return nil // the writer decides, in order
+			})
+			ahead <- slot
+		}
+		return nil
+	})
+	g.Go(func() error {
+		return s.writeSegments(m, first, ahead, out, job)
+	})
+	return g.Wait()
+}
+
+// maxAhead bounds the segments read ahead where they are small.
+const maxAhead = 64
+
+// writeSegments takes every segment that was begun, even after an error, so
+// that all buffers come back.
+func (s *Store) writeSegments(m *manifest.Manifest, i int, ahead <-chan chan fetched, out *os.File, job *Job) error {
+	var failed error
+	for slot := range ahead {
+		f := <-slot
+		if failed == nil {
+			failed = f.err
+		}
+		if failed == nil {
+			if _, err := out.WriteAt(f.content[:m.ContentLength(i)], m.Offset(i)); err != nil {
+				failed = fmt.Errorf("%w: %w", errOutput, err)
+			}
+		}
+		s.budget.release(f.buf)
+		if failed == nil {
+			i++
+			job.progress(min(m.Offset(i), m.Size))
+		}
+	}
+	return failed
+}
+
+// keepPrefix cuts the file down to the segments that it holds unharmed and
+// returns how many these are.
+func (s *Store) keepPrefix(ctx context.Context, m *manifest.Manifest, out *os.File) (int, error) {
+	info, err := out.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errOutput, err)
+	}
+	n, err := s.samePrefix(ctx, m, out, info.Size())
+	if err != nil {
+		return 0, err
+	}
+	if err := out.Truncate(min(m.Offset(n), m.Size)); err != nil {
+		return 0, fmt.Errorf("%w: %w", errOutput, err)
+	}
+	return n, nil
+}

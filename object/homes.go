@@ -1,0 +1,73 @@
+package object
+
+import (
+	"slices"
+	"sync"
+
+	"shardraid/layout"
+)
+
+// homes is which backend gets which shard of a segment.
+type homes struct {
+	store *Store
+	own   []int // shard numbers
+
+	mu sync.Mutex
+	at []int        // by shard; -1 where no backend takes it
+	no map[int]bool // backends that have a shard of this segment, or failed
+}
+
+// homes returns where a segment's shards shall go, as learned so far.
+func (p *put) homes() *homes {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := &homes{store: p.store, at: slices.Clone(p.own), no: map[int]bool{}}
+	for j, at := range h.at {
+		h.own = append(h.own, j)
+		h.no[at] = true
+	}
+	for _, at := range p.failed {
+		h.no[at] = true
+	}
+	return h
+}
+
+// keep remembers for the next segments which backends failed.
+func (p *put) keep(h *homes) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for j, at := range h.at {
+		if p.own[j] != at {
+			p.failed = append(p.failed, p.own[j])
+			p.own[j] = at
+		}
+	}
+}
+
+func (h *homes) of(j int) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.at[j]
+}
+
+// spare gives shard j another backend, since its own has failed: one that has
+// no shard of this segment, and no more than m of them may share a domain.
+func (h *homes) spare(j int) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.at[j] = -1
+	perDomain := map[string]int{}
+	for _, at := range h.at {
+		if at >= 0 {
+			perDomain[h.store.pool[at].Domain]++
+		}
+	}
+	for i, b := range h.store.pool {
+		if !h.no[i] && b.State == layout.Active && b.store != nil && perDomain[b.Domain] < h.store.parity {
+			h.no[i] = true
+			h.at[j] = i
+			break
+		}
+	}
+	return h.at[j]
+}

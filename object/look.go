@@ -1,0 +1,205 @@
+package object
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"shardraid/manifest"
+	"shardraid/vault"
+)
+
+// view is what the backends say about one object at one time.
+type view struct {
+	id     vault.ObjectID
+	errs   []error  // per backend: why it gave no answer that counts
+	files  [][]file // per backend
+	incs   map[vault.Incarnation]*incarnation
+	silent int // how many gave no answer
+}
+
+// file is one file in an object's directory whose name means something.
+type file struct {
+	manifest.Name
+	size int64
+}
+
+// incarnation is what was seen of one attempt to store an object.
+type incarnation struct {
+	id     vault.Incarnation
+	copies []place // of its manifest, by name
+	moveAt []place
+	tombAt []place
+	doomAt []place
+	shards map[place]int64 // sizes
+	newer  error           // its manifest needs a newer shardraid
+
+	manifest *manifest.Manifest // of a copy that opened, or nil
+	valid    []int              // backends on which a copy opened
+	broken   []int              // backends on which a copy is not what was stored
+	unread   []int              // backends on which a copy could not be read
+	moves    []manifest.Move
+	tombs    []int // backends on which its tombstone opened
+	dooms    []int // backends on which its doom marker opened
+}
+
+// place is a file on one backend.
+type place struct {
+	backend int
+	manifest.Name
+}
+
+// looking says how much a look must find out.
+type looking struct {
+	prove    bool          // read the markers: a not-found shall be definite
+	copies   int           // so many copies of a manifest are opened
+	patience time.Duration // see Store.each
+}
+
+// maxIncarnations bounds what a provider can make us read by inventing names.
+const maxIncarnations = 256
+
+// look asks every backend what it has of an object.
+func (s *Store) look(ctx context.Context, id vault.ObjectID, how looking, job *Job) (*view, error) {
+	v := &view{id: id, files: make([][]file, len(s.pool)), incs: map[vault.Incarnation]*incarnation{}}
+	v.errs = s.each(ctx, how.patience, func(ctx context.Context, i int, b *member) error {
+		files, err := b.list(ctx, id)
+		if err == nil && how.prove {
+			err = b.prove(ctx)
+		}
+		if err == nil {
+			v.files[i] = files
+		}
+		return err
+	})
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	for i, err := range v.errs {
+		if err != nil {
+			v.silent++
+			job.debug("backend %s does not answer: %v", s.pool[i].Name, err)
+		}
+		for _, f := range v.files[i] {
+			v.sort(i, f)
+		}
+	}
+	v.bound()
+	s.openRecords(ctx, v, how.copies, job)
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	return v, nil
+}
+
+// list returns the files of an object whose names this vault has made.
+func (b *member) list(ctx context.Context, id vault.ObjectID) ([]file, error) {
+	entries, err := b.store.List(ctx, b.names.Dir(id))
+	if err != nil {
+		return nil, err
+	}
+	var files []file
+	for _, e := range entries {
+		if name, ok := manifest.ParseName(b.names, e.Name); ok {
+			files = append(files, file{name, e.Size})
+		}
+	}
+	return files, nil
+}
+
+// sort puts a file where it belongs.
+func (v *view) sort(backend int, f file) {
+	inc := v.incs[f.Incarnation]
+	if inc == nil {
+		inc = &incarnation{id: f.Incarnation, shards: map[place]int64{}}
+		v.incs[f.Incarnation] = inc
+	}
+	at := place{backend, f.Name}
+	switch f.Kind {
+	case manifest.KindManifest:
+		inc.copies = append(inc.copies, at)
+	case manifest.KindMove:
+		inc.moveAt = append(inc.moveAt, at)
+	case manifest.KindTombstone:
+		inc.tombAt = append(inc.tombAt, at)
+	case manifest.KindDoom:
+		inc.doomAt = append(inc.doomAt, at)
+	case manifest.KindShard:
+		inc.shards[at] = f.size
+	}
+}
+
+// bound forgets the manifests of the incarnations with the fewest copies when
+// there are absurdly many: m backends cannot outnumber a committed one.
+func (v *view) bound() {
+	incs := v.sorted()
+	if len(incs) <= maxIncarnations {
+		return
+	}
+	slices.SortStableFunc(incs, func(a, b *incarnation) int { return len(b.copies) - len(a.copies) })
+	for _, inc := range incs[maxIncarnations:] {
+		delete(v.incs, inc.id)
+	}
+}
+
+// sorted returns the incarnations by id.
+func (v *view) sorted() []*incarnation {
+	var incs []*incarnation
+	for _, inc := range v.incs {
+		incs = append(incs, inc)
+	}
+	slices.SortFunc(incs, func(a, b *incarnation) int {
+		return slices.Compare(a.id[:], b.id[:])
+	})
+	return incs
+}
+
+// quorum returns an error unless all but at most m backends answered, those
+// with broken records of this object counting as silent where suspects says.
+func (s *Store) quorum(v *view, broken []int) error {
+	e := &QuorumError{Need: len(s.pool) - s.parity, What: fmt.Sprintf("backends answer (at most %d may be missing)", s.parity)}
+	for i, err := range v.errs {
+		if err == nil && slices.Contains(broken, i) {
+			err = errBroken
+		}
+		if err != nil {
+			e.Causes = append(e.Causes, Cause{s.pool[i].Name, err})
+		}
+	}
+	e.Have = len(s.pool) - len(e.Causes)
+	if e.Have >= e.Need {
+		return nil
+	}
+	return e
+}
+
+func (j *Job) placed(p Placement) {
+	if j != nil && j.Placed != nil {
+		j.Placed(p)
+	}
+}
+
+func (j *Job) debug(format string, args ...any) {
+	if j != nil && j.Debug != nil {
+		j.Debug(fmt.Sprintf(format, args...))
+	}
+}
+
+func (j *Job) info(format string, args ...any) {
+	if j != nil && j.Info != nil {
+		j.Info(fmt.Sprintf(format, args...))
+	}
+}
+
+func (j *Job) damaged(backend, what string) {
+	if j != nil && j.Damaged != nil {
+		j.Damaged(backend, what)
+	}
+}
+
+func (j *Job) progress(bytes int64) {
+	if j != nil && j.Progress != nil {
+		j.Progress(bytes)
+	}
+}

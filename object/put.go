@@ -1,0 +1,363 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"shardraid/erasure"
+	"shardraid/layout"
+	"shardraid/manifest"
+)
+
+// maxAttempts is how often a store begins anew when another clone removes or
+// collects what it writes.
+const maxAttempts = 4
+
+// Put stores size bytes of src under key. When it returns nil the object is
+// present: its manifest is on m+1 backends, write_quorum shards of every
+// segment are stored, and all of that was read back.
+func (s *Store) Put(ctx context.Context, key string, src io.ReaderAt, size int64, job *Job) error {
+	var err error
+	for range maxAttempts {
+		if err = s.putOnce(ctx, key, src, size, job); !errors.Is(err, errInterfered) {
+			break
+		}
+		job.debug("store anew: %v", err)
+	}
+	return err
+}
+
+// put is one attempt to store an object.
+type put struct {
+	store   *Store
+	job     *Job
+	code    *erasure.Code
+	src     io.ReaderAt
+	m       *manifest.Manifest
+	journal *journal
+	meter   meter
+
+	mu     sync.Mutex
+	own    []int // backends by shard; -1 where there is none to take it
+	failed []int // backends that have failed in this store
+}
+
+func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size int64, job *Job) error {
+	id := s.vault.ObjectID(key)
+	v, err := s.look(ctx, id, looking{prove: true, copies: s.parity + 1, patience: s.patience}, job)
+	if err != nil {
+		return err
+	}
+	if err := s.quorum(v, nil); err != nil {
+		return err
+	}
+	if stored, err := s.storedAlready(ctx, v, src, size, job); stored || err != nil {
+		return err
+	}
+	p := &put{store: s, job: job, src: src, meter: meter{report: job.progress}}
+	if err := p.plan(v, key, size); err != nil {
+		return err
+	}
+	success := false
+	if !p.m.Inlined() {
+		if p.journal, err = s.openJournal(id, p.head(size)); err != nil {
+			return err
+		}
+		defer func() { p.journal.close(success) }()
+		if err := p.putSegments(ctx, v); err != nil {
+			return err
+		}
+	}
+	if err := p.putManifests(ctx, v); err != nil {
+		return err
+	}
+	if err := s.readBack(ctx, p.m, job); err != nil {
+		if errors.Is(err, errInterfered) {
+			success = true // of no use any more: resume nothing
+		}
+		return err
+	}
+	success = true
+	job.progress(size)
+	p.reportMissing()
+	s.buryAll(ctx, v, p.m.Supersedes, job)
+	return nil
+}
+
+// plan decides where the object goes and fills in all of the manifest but the
+// segments' shards.
+func (p *put) plan(v *view, key string, size int64) (err error) {
+	s := p.store
+	p.m = &manifest.Manifest{
+		Object: v.id, Incarnation: manifest.NewIncarnation(),
+		Data: s.layout.Data, Parity: s.layout.Parity, Key: key, Size: size,
+	}
+	for _, inc := range s.candidates(v) {
+		p.m.Supersedes = append(p.m.Supersedes, inc.id)
+	}
+	if p.code, err = s.code(p.m.Data, p.m.Parity); err != nil {
+		return err
+	}
+	p.own = s.placeShards(v)
+	need := s.layout.WriteQuorum
+	if size <= s.layout.Inline {
+		need = s.parity + 1
+	}
+	if placed := len(p.own); placed < need {
+		return s.shortOf(v, placed, need, "backends can take a shard")
+	}
+	for len(p.own) < p.code.Shards() {
+		p.own = append(p.own, -1)
+	}
+	if size <= s.layout.Inline {
+		p.m.Content = make([]byte, size)
+		return readFull(p.src, p.m.Content, 0)
+	}
+	length := s.segmentLength(size)
+	count := (size + int64(length) - 1) / int64(length)
+	if manifest.EstimateBody(count, p.code.Shards()) > manifest.MaxBody {
+		return fmt.Errorf("the manifest of %d segments would pass 8 MiB: raise shard_size in the layout, or store files of at most %d GiB",
+			count, count*int64(length)*manifest.MaxBody/manifest.EstimateBody(count, p.code.Shards())>>30)
+	}
+	p.m.Segments = make([]manifest.Segment, count)
+	for i := range p.m.Segments {
+		p.m.Segments[i].Length = length
+	}
+	last := int(size - (count-1)*int64(length))
+	p.m.Segments[count-1].Length = erasure.Padded(last)
+	return nil
+}
+
+// placeShards returns the backends for the shards of an object, fewer than
+// k+m where that many do not answer.
+func (s *Store) placeShards(v *view) []int {
+	var indexes []int
+	var candidates []layout.Candidate
+	for i, b := range s.pool {
+		if b.State == layout.Active && v.errs[i] == nil {
+			indexes = append(indexes, i)
+			candidates = append(candidates, layout.Candidate{ID: b.ID, Weight: b.weight(), Domain: b.Domain})
+		}
+	}
+	var own []int
+	for _, c := range layout.Place(v.id, candidates, s.layout.Data+s.layout.Parity, s.layout.Parity) {
+		own = append(own, indexes[c])
+	}
+	return own
+}
+
+// weight is a backend's share of the objects: its storage limit, where the
+// layout says one.
+func (b *member) weight() float64 {
+	if b.Limits.Storage > 0 {
+		return float64(b.Limits.Storage)
+	}
+	return 15 << 30 // of a usual free account
+}
+
+// segmentLength chooses the length of an object's segments: several, so that
+// all links stay busy, yet large ones, so that requests are few.
+func (s *Store) segmentLength(size int64) int {
+	k, n := int64(s.layout.Data), int64(s.layout.Data+s.layout.Parity)
+	most := min(k*s.layout.ShardSize, erasure.MaxSegment, maxSegmentBuffer*k/n)
+	length := min(max(size/8, 8<<20), most)
+	for length > 1<<20 && int64(erasure.Padded(int(length))) != length {
+		length -= length % (64 << 10)
+		if int64(erasure.Padded(int(length))) != length {
+			length -= 64 << 10
+		}
+	}
+	return int(min(length, most))
+}
+
+func (p *put) head(size int64) journalHead {
+	return journalHead{
+		Version: 1, Started: time.Now(), Incarnation: p.m.Incarnation, Size: size,
+		Segment: p.m.Segments[0].Length, Data: p.m.Data, Parity: p.m.Parity,
+	}
+}
+
+// putManifests puts the manifest on the object's own backends, at least m+1.
+// The first m go ahead: if we die in mid-write no more than m copies are torn
+// while none is whole, so that a reader can still prove what is absent.
+func (p *put) putManifests(ctx context.Context, v *view) error {
+	s := p.store
+	var own []int
+	if p.m.Inlined() {
+		own = p.own[:s.parity+1]
+	} else {
+		own = slices.DeleteFunc(slices.Clone(p.own), func(i int) bool { return i < 0 })
+	}
+	spare := s.copyOrder(v, nil)
+	stored, causes := 0, []Cause(nil)
+	tried := map[int]bool{}
+	next := func(n int) (batch []int) {
+		for _, i := range append(own, spare...) {
+			if len(batch) < n && !tried[i] && (slices.Contains(own, i) || stored <= s.parity) {
+				tried[i] = true
+				batch = append(batch, i)
+			}
+		}
+		return batch
+	}
+	for batch := next(s.parity); len(batch) > 0; batch = next(max(s.parity+1-stored, len(own)-len(tried), 0)) {
+		errs := fanOut(batch, func(i int) error { return s.putManifest(ctx, s.pool[i], p.m) })
+		for j, err := range errs {
+			if err == nil {
+				stored++
+			} else {
+				causes = append(causes, Cause{s.pool[batch[j]].Name, err})
+			}
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	if stored <= s.parity {
+		return &QuorumError{Have: stored, Need: s.parity + 1, What: "backends have taken the manifest", Causes: causes}
+	}
+	return nil
+}
+
+func (s *Store) putManifest(ctx context.Context, b *member, m *manifest.Manifest) error {
+	message, err := m.Seal(s.vault)
+	if err != nil {
+		return err
+	}
+	name := manifest.Name{Incarnation: m.Incarnation, Kind: manifest.KindManifest, Copy: manifest.NewCopyID()}
+	_, err = b.store.Put(ctx, b.path(m.Object, name), message)
+	return err
+}
+
+// copyOrder returns the backends that answered and may take a copy of a
+// record, those with these ids first.
+func (s *Store) copyOrder(v *view, first []string) []int {
+	var order, rest []int
+	for i, b := range s.pool {
+		switch {
+		case b.State != layout.Active || v.errs[i] != nil:
+		case slices.Contains(first, b.ID):
+			order = append(order, i)
+		default:
+			rest = append(rest, i)
+		}
+	}
+	return append(order, rest...)
+}
+
+// readBack makes sure that what was stored is there and that nobody has begun
+// to remove or collect it.
+func (s *Store) readBack(ctx context.Context, m *manifest.Manifest, job *Job) error {
+	v, err := s.look(ctx, m.Object, looking{prove: true, copies: s.parity + 1, patience: s.patience}, job)
+	if err != nil {
+		return err
+	}
+	if err := s.quorum(v, nil); err != nil {
+		return fmt.Errorf("read back: %w", err)
+	}
+	inc := v.incs[m.Incarnation]
+	if inc == nil {
+		return errors.New("read back: nothing of it is listed")
+	}
+	if len(inc.tombs)+len(inc.dooms) > 0 {
+		return errInterfered
+	}
+	if len(inc.valid) <= s.parity {
+		return fmt.Errorf("read back: %d of at least %d manifests are there", len(inc.valid), s.parity+1)
+	}
+	for i := range inc.manifest.Segments {
+		if seen, _, missing := s.countShards(v, inc, i); seen < min(s.layout.WriteQuorum, m.Data+m.Parity) {
+			return fmt.Errorf("read back: %w", &QuorumError{Have: seen, Need: s.layout.WriteQuorum, What: fmt.Sprintf("shards of segment %d are there", i), Causes: missing})
+		}
+	}
+	job.placed(s.placement(inc))
+	return nil
+}
+
+// storedAlready reports whether a healthy incarnation holds these very bytes.
+func (s *Store) storedAlready(ctx context.Context, v *view, src io.ReaderAt, size int64, job *Job) (bool, error) {
+	for _, inc := range s.candidates(v) {
+		if st, _ := s.judge(v, inc); st != present || inc.manifest.Size != size || !s.complete(v, inc) {
+			continue
+		}
+		same, err := s.sameContent(ctx, inc.manifest, src, size)
+		if err != nil {
+			return false, err
+		}
+		if same && s.readBack(ctx, inc.manifest, job) == nil {
+			job.debug("incarnation %s holds the same bytes", inc.id)
+			job.progress(size)
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// complete reports whether no shard of an incarnation is missing.
+func (s *Store) complete(v *view, inc *incarnation) bool {
+	for i := range inc.manifest.Segments {
+		if seen, _, _ := s.countShards(v, inc, i); seen < inc.manifest.Data+inc.manifest.Parity {
+			return false
+		}
+	}
+	return true
+}
+
+// reportMissing tells the person if the object has fewer shards than it
+// should.
+func (p *put) reportMissing() {
+	missing := 0
+	for _, seg := range p.m.Segments {
+		for _, sh := range seg.Shards {
+			if sh.Backend == "" {
+				missing++
+			}
+		}
+	}
+	if missing == 0 {
+		return
+	}
+	var names []string
+	for i, b := range p.store.pool {
+		if b.State == layout.Active && !slices.Contains(p.m.Backends(), b.ID) || slices.Contains(p.failed, i) {
+			names = append(names, b.Name)
+		}
+	}
+	p.job.info("stored and safe, yet %d of %d shards are missing, since these backends took none: %s",
+		missing, len(p.m.Segments)*p.code.Shards(), strings.Join(names, ", "))
+}
+
+func (s *Store) shortOf(v *view, have, need int, what string) *QuorumError {
+	e := &QuorumError{Have: have, Need: need, What: what}
+	for i, err := range v.errs {
+		if err != nil {
+			e.Causes = append(e.Causes, Cause{s.pool[i].Name, err})
+		}
+	}
+	return e
+}
+
+// placement describes where an incarnation is.
+func (s *Store) placement(inc *incarnation) Placement {
+	m := inc.manifest
+	p := Placement{Data: m.Data, Parity: m.Parity, Inlined: m.Inlined(), Complete: true}
+	ids := m.Backends()
+	for _, move := range inc.moves {
+		ids = append(ids, move.Backend)
+	}
+	for i, b := range s.pool {
+		if slices.Contains(ids, b.ID) || m.Inlined() && slices.Contains(inc.valid, i) {
+			p.Backends = append(p.Backends, b.Name)
+		}
+	}
+	for _, seg := range m.Segments {
+		p.Complete = p.Complete && !slices.ContainsFunc(seg.Shards, func(sh manifest.Shard) bool { return sh.Backend == "" })
+	}
+	return p
+}

@@ -1,0 +1,154 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"shardraid/backends"
+	"shardraid/manifest"
+	"shardraid/vault"
+)
+
+// errBroken: the backend's copy of a record is not what was stored there.
+var errBroken = errors.New("its copy of the record is damaged")
+
+// openRecords reads the records that decide about each incarnation with a
+// manifest. What does not open is not believed, whatever its name says.
+func (s *Store) openRecords(ctx context.Context, v *view, copies int, job *Job) {
+	var g errgroup.Group
+	g.SetLimit(8)
+	for _, inc := range v.incs {
+		if len(inc.copies) == 0 && len(inc.tombAt) == 0 {
+			continue
+		}
+		g.Go(func() error {
+			s.openManifest(ctx, v, inc, copies, job)
+			s.openVerdicts(ctx, v, inc, job)
+			s.openMoves(ctx, v, inc, job)
+			return nil
+		})
+	}
+	g.Wait() // nobody returns an error: a record that does not open is noted
+}
+
+// openManifest opens copies of the manifest until want of them were good.
+func (s *Store) openManifest(ctx context.Context, v *view, inc *incarnation, want int, job *Job) {
+	slices.SortFunc(inc.copies, func(a, b place) int {
+		return int(s.pool[a.backend].pace.expected(0) - s.pool[b.backend].pace.expected(0))
+	})
+	for rest := inc.copies; len(rest) > 0 && len(inc.valid) < want; {
+		batch := rest[:min(want-len(inc.valid), len(rest))]
+		rest = rest[len(batch):]
+		s.readAll(ctx, v, batch, func(at place, message []byte, err error) {
+			var m *manifest.Manifest
+			if err == nil {
+				m, err = manifest.Open(s.vault, v.id, inc.id, message)
+			}
+			switch {
+			case err == nil:
+				inc.manifest = m
+				inc.valid = addBackend(inc.valid, at.backend)
+			case errors.Is(err, manifest.ErrNewer):
+				inc.newer = err
+			case isDamage(err):
+				inc.broken = addBackend(inc.broken, at.backend)
+				job.damaged(s.pool[at.backend].Name, "manifest")
+				job.debug("backend %s: manifest %s: %v", s.pool[at.backend].Name, inc.id, err)
+			default:
+				inc.unread = addBackend(inc.unread, at.backend)
+				job.debug("backend %s: manifest %s: %v", s.pool[at.backend].Name, inc.id, err)
+			}
+		})
+	}
+}
+
+// openVerdicts opens tombstones and doom markers where they matter: where
+// there is anything left that they speak of.
+func (s *Store) openVerdicts(ctx context.Context, v *view, inc *incarnation, job *Job) {
+	if len(inc.copies) == 0 && len(inc.shards) == 0 {
+		return
+	}
+	open := func(to *[]int, check func(*vault.Vault, vault.ObjectID, vault.Incarnation, []byte) error) func(place, []byte, error) {
+		return func(at place, message []byte, err error) {
+			if err == nil {
+				err = check(s.vault, v.id, inc.id, message)
+			}
+			if err == nil {
+				*to = addBackend(*to, at.backend)
+				return
+			}
+			if isDamage(err) {
+				job.damaged(s.pool[at.backend].Name, "tombstone or doom marker")
+			}
+			job.debug("backend %s: verdict on %s: %v", s.pool[at.backend].Name, inc.id, err)
+		}
+	}
+	s.readAll(ctx, v, inc.tombAt, open(&inc.tombs, manifest.OpenTombstone))
+	s.readAll(ctx, v, inc.doomAt, open(&inc.dooms, manifest.OpenDoom))
+}
+
+func (s *Store) openMoves(ctx context.Context, v *view, inc *incarnation, job *Job) {
+	s.readAll(ctx, v, inc.moveAt, func(at place, message []byte, err error) {
+		var move manifest.Move
+		if err == nil {
+			move, err = manifest.OpenMove(s.vault, v.id, inc.id, message)
+		}
+		if err == nil {
+			inc.moves = append(inc.moves, move)
+			return
+		}
+		if isDamage(err) {
+			job.damaged(s.pool[at.backend].Name, "move record")
+		}
+		job.debug("backend %s: move of %s: %v", s.pool[at.backend].Name, inc.id, err)
+	})
+}
+
+// readAll reads records at once; each is called for one at a time.
+func (s *Store) readAll(ctx context.Context, v *view, places []place, each func(place, []byte, error)) {
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(16)
+	for _, at := range places {
+		g.Go(func() error {
+			message, err := s.readRecord(ctx, v, at)
+			mu.Lock()
+			defer mu.Unlock()
+			each(at, message, err)
+			return nil
+		})
+	}
+	g.Wait() // each is told of errors
+}
+
+func (s *Store) readRecord(ctx context.Context, v *view, at place) ([]byte, error) {
+	b := s.pool[at.backend]
+	size := int64(-1)
+	for _, f := range v.files[at.backend] {
+		if f.Name == at.Name {
+			size = f.size
+		}
+	}
+	if size < 0 || size > vault.MaxRecord {
+		size = vault.MaxRecord
+	}
+	message := make([]byte, size)
+	n, err := b.store.Get(ctx, b.path(v.id, at.Name), message)
+	return message[:n], err
+}
+
+// isDamage reports whether a record was read and is not what was stored.
+func isDamage(err error) bool {
+	return errors.Is(err, vault.ErrRecord) || errors.Is(err, manifest.ErrInvalid) || errors.Is(err, backends.ErrTooLarge)
+}
+
+func addBackend(list []int, backend int) []int {
+	if slices.Contains(list, backend) {
+		return list
+	}
+	return append(list, backend)
+}
