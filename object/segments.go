@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"shardraid/erasure"
-	"shardraid/layout"
 	"shardraid/manifest"
+	"shardraid/vault"
 )
 
 // putSegments reads the source once, in order, and stores its segments, as
@@ -64,7 +64,7 @@ func (p *put) resume(v *view) {
 		return
 	}
 	p.m.Incarnation = inc.id
-	p.m.Supersedes = slices.DeleteFunc(p.m.Supersedes, func(id [16]byte) bool { return id == inc.id })
+	p.m.Supersedes = slices.DeleteFunc(p.m.Supersedes, func(id vault.Incarnation) bool { return id == inc.id })
 	for i, seg := range p.journal.segments {
 		if i < 0 || i >= len(p.m.Segments) || seg.Length != p.m.Segments[i].Length || len(seg.Shards) != p.code.Shards() {
 			continue

@@ -1,15 +1,13 @@
-// Command shardraid is a placeholder while the packages are written.
+// Command shardraid is the git-annex special remote, when it is called
+// git-annex-remote-shardraid, and the operator's command line otherwise.
 package main
 
 import (
-	_ "github.com/ProtonMail/go-crypto/openpgp/v2"
-	_ "github.com/klauspost/reedsolomon"
+	"os"
+
 	_ "github.com/rclone/rclone/backend/all"
-	_ "github.com/rogpeppe/go-internal/testscript"
-	_ "golang.org/x/sync/errgroup"
-	_ "golang.org/x/sync/semaphore"
-	_ "golang.org/x/time/rate"
-	_ "gopkg.in/yaml.v3"
+
+	"shardraid/remote"
 )
 
-func main() {}
+func main() { os.Exit(remote.Main(os.Args)) }

@@ -1,0 +1,91 @@
+package annex
+
+import (
+	"bufio"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParseRequest(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		want request
+		ok   bool
+	}{
+		{"PREPARE", request{command: "PREPARE"}, true},
+		{"TRANSFER STORE k  a b ", request{"TRANSFER", "STORE", "k", " a b "}, true},
+		{"TRANSFER RETRIEVE WORM-s1-m2--%2Fü ../f", request{"TRANSFER", "RETRIEVE", "WORM-s1-m2--%2Fü", "../f"}, true},
+		{"TRANSFER STORE  f", request{command: "TRANSFER", direction: "STORE", file: "f"}, false},
+		{"WHEREIS k", request{command: "WHEREIS", key: "k"}, true},
+		{"WHEREIS", request{command: "WHEREIS"}, false},
+		{"REMOVE k ", request{command: "REMOVE", key: "k "}, false},
+	} {
+		if got, ok := parseRequest(c.line); got != c.want || ok != c.ok {
+			t.Errorf("parseRequest(%q) = %+v, %v", c.line, got, ok)
+		}
+	}
+}
+
+func TestAgree(t *testing.T) {
+	for offered, want := range map[string][]string{
+		"":                             nil,
+		"ASYNC":                        {"ASYNC"},
+		"ASYNCH INFOO  DELEGATE":       nil,
+		"UNAVAILABLERESPONSE X INFO  ": {"INFO", "UNAVAILABLERESPONSE"},
+	} {
+		if got := agree(offered); !slices.Equal(got, want) {
+			t.Errorf("agree(%q) = %q", offered, got)
+		}
+	}
+}
+
+func TestSplitLine(t *testing.T) {
+	lines := bufio.NewScanner(strings.NewReader("a\r\n\r\n\nb\r\rc\r\r\ncut off"))
+	lines.Split(splitLine)
+	var got []string
+	for lines.Scan() {
+		got = append(got, lines.Text())
+	}
+	if want := []string{"a", "", "", "b\r\rc\r"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func FuzzParseRequest(f *testing.F) {
+	for _, line := range []string{"J 1 TRANSFER STORE k a  b", "CHECKPRESENT k", "J -1 REMOVE", "TRANSFER  ", "J 1"} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		if name, rest, ok := cutJob(line); ok {
+			if back := "J " + name + " " + rest; back != line && back != line+" " {
+				t.Errorf("cutJob(%q) = %q, %q", line, name, rest)
+			}
+			line = rest
+		}
+		req, ok := parseRequest(line)
+		if !ok {
+			return
+		}
+		if req.key != "" && !isWord(string(req.key)) {
+			t.Errorf("key %q is not one word", req.key)
+		}
+		if req.command == "TRANSFER" && "TRANSFER "+req.direction+" "+string(req.key)+" "+req.file != line {
+			t.Errorf("parseRequest(%q) = %+v", line, req)
+		}
+	})
+}
+
+func FuzzOneLine(f *testing.F) {
+	f.Add("a\r\nb\x00\n")
+	f.Add("\xff\n\xfe")
+	f.Fuzz(func(t *testing.T, text string) {
+		line := oneLine(text)
+		if !isLine(line) {
+			t.Errorf("oneLine(%q) = %q", text, line)
+		}
+		if isLine(text) && line != text {
+			t.Errorf("oneLine(%q) = %q changes a good line", text, line)
+		}
+	})
+}

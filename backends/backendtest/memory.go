@@ -1,0 +1,144 @@
+package backendtest
+
+import (
+	"context"
+	"crypto/md5"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"shardraid/backends"
+)
+
+// Memory is a Store in a map. It does what it is told, at once and always the same way.
+type Memory struct {
+	mu    sync.Mutex
+	files map[string][]byte
+}
+
+var _ backends.Store = (*Memory)(nil)
+
+// NewMemory returns an empty store.
+func NewMemory() *Memory { return &Memory{files: map[string][]byte{}} }
+
+// Put stores a copy of data and reports its MD5.
+func (m *Memory) Put(ctx context.Context, name string, data []byte) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("put %s: %w", name, err)
+	}
+	m.Set(name, data)
+	return md5Of(data), nil
+}
+
+// Get copies the file into dst.
+func (m *Memory) Get(ctx context.Context, name string, dst []byte) (int, error) {
+	m.mu.Lock()
+	data, ok := m.files[name]
+	m.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return 0, fmt.Errorf("get %s: %w", name, ctx.Err())
+	case !ok:
+		return 0, fmt.Errorf("get %s: %w", name, backends.ErrNotFound)
+	case len(data) > len(dst):
+		return 0, fmt.Errorf("get %s: %w", name, backends.ErrTooLarge)
+	}
+	return copy(dst, data), nil
+}
+
+// List returns what is directly in dir, sorted by name.
+func (m *Memory) List(ctx context.Context, dir string) ([]backends.Entry, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("list %s: %w", dir, err)
+	}
+	if dir != "" {
+		dir += "/"
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var entries []backends.Entry
+	for _, name := range slices.Sorted(maps.Keys(m.files)) {
+		rest, ok := strings.CutPrefix(name, dir)
+		if !ok {
+			continue
+		}
+		e := backends.Entry{Name: rest, Size: int64(len(m.files[name]))}
+		if sub, _, deeper := strings.Cut(rest, "/"); deeper {
+			e = backends.Entry{Name: sub + "/", Size: -1}
+		}
+		if !slices.Contains(entries[max(0, len(entries)-1):], e) {
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}
+
+// Remove removes the file.
+func (m *Memory) Remove(ctx context.Context, name string) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	if !m.Delete(name) {
+		return fmt.Errorf("remove %s: %w", name, backends.ErrNotFound)
+	}
+	return nil
+}
+
+// Set stores a copy of data behind everyone's back.
+func (m *Memory) Set(name string, data []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.files[name] = slices.Clone(data)
+}
+
+// Delete removes a file behind everyone's back; it says whether it was there.
+func (m *Memory) Delete(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.files[name]
+	delete(m.files, name)
+	return ok
+}
+
+// Corrupt flips one bit in the middle of a file; it says whether there was one to flip.
+func (m *Memory) Corrupt(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	data := flip(m.files[name])
+	if len(data) == 0 {
+		return false
+	}
+	m.files[name] = data
+	return true
+}
+
+// Names returns the names of all files, sorted.
+func (m *Memory) Names() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.files))
+}
+
+// Files returns a copy of everything stored.
+func (m *Memory) Files() map[string][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	files := make(map[string][]byte, len(m.files))
+	for name, data := range m.files {
+		files[name] = slices.Clone(data)
+	}
+	return files
+}
+
+func md5Of(data []byte) string { return fmt.Sprintf("md5:%x", md5.Sum(data)) }
+
+// flip returns data with one bit in the middle turned over.
+func flip(data []byte) []byte {
+	data = slices.Clone(data)
+	if len(data) > 0 {
+		data[len(data)/2] ^= 0x10
+	}
+	return data
+}

@@ -1,0 +1,101 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/rclone/rclone/fs"
+)
+
+// Get reads the whole file into dst; see Store.
+func (r *Rclone) Get(ctx context.Context, name string, dst []byte) (int, error) {
+	if err := r.acquire(ctx); err != nil {
+		return 0, r.explain("get", name, err)
+	}
+	defer r.release()
+	return do(ctx, r, "get", name, func(ctx context.Context, f fs.Fs, j *Job) (int, error) {
+		o, err := find(ctx, f, name)
+		if err != nil {
+			return 0, err
+		}
+		size := o.Size() // -1 where the backend does not know
+		if size > int64(len(dst)) {
+			return 0, ErrTooLarge
+		}
+		if size == 0 {
+			return 0, nil
+		}
+		if err := wait(ctx, r.requests, 1); err != nil {
+			return 0, err
+		}
+		in, err := o.Open(ctx)
+		if err != nil {
+			return 0, notFound(err)
+		}
+		defer in.Close()
+		n, err := r.readAll(ctx, j, in, dst)
+		if err == nil && size > int64(n) {
+			err = io.ErrUnexpectedEOF
+		}
+		return n, err
+	})
+}
+
+// readAll goes through a buffer of its own, since Read may hang and fill it when the caller
+// has long gone on to use dst for something else.
+func (r *Rclone) readAll(ctx context.Context, j *Job, in io.Reader, dst []byte) (int, error) {
+	buf := make([]byte, min(r.download.Burst(), len(dst)+1))
+	for n := 0; ; {
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		m, err := in.Read(buf)
+		if m > len(dst)-n {
+			return 0, ErrTooLarge
+		}
+		if m > 0 {
+			if err := wait(ctx, r.download, m); err != nil {
+				return 0, err
+			}
+			if _, err := j.copy(dst[n:], buf[:m]); err != nil {
+				return 0, err
+			}
+			n += m
+		}
+		switch {
+		case err == io.EOF:
+			return n, nil
+		case err != nil:
+			return 0, notFound(err)
+		}
+	}
+}
+
+// Remove removes the file; see Store.
+func (r *Rclone) Remove(ctx context.Context, name string) error {
+	_, err := do(ctx, r, "remove", name, func(ctx context.Context, f fs.Fs, _ *Job) (none struct{}, err error) {
+		o, err := find(ctx, f, name)
+		if err != nil {
+			return none, err
+		}
+		if err := wait(ctx, r.requests, 1); err != nil {
+			return none, err
+		}
+		return none, notFound(o.Remove(ctx))
+	})
+	return err
+}
+
+func find(ctx context.Context, f fs.Fs, name string) (fs.Object, error) {
+	o, err := f.NewObject(ctx, name)
+	return o, notFound(err)
+}
+
+// notFound translates rclone's words for "not there", and only these.
+func notFound(err error) error {
+	if errors.Is(err, fs.ErrorObjectNotFound) || errors.Is(err, fs.ErrorDirNotFound) {
+		return ErrNotFound
+	}
+	return err
+}

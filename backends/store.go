@@ -1,0 +1,44 @@
+package backends
+
+import (
+	"context"
+	"errors"
+)
+
+var (
+	// ErrNotFound is returned when the store says that the file is not there. It is what one
+	// store says, not a proof: an unmounted disk says so too.
+	ErrNotFound = errors.New("not found")
+	// ErrTooLarge is returned when the file is larger than the caller's buffer.
+	ErrTooLarge = errors.New("larger than expected")
+)
+
+// Entry is one line of a listing.
+type Entry struct {
+	Name string // relative to the listed directory; a directory ends in a slash
+	Size int64  // -1 for a directory
+}
+
+// Store is named bytes in one place. Names are slash-separated, of [a-z2-7./] only.
+// All methods may be called concurrently. None of them touches the caller's slices after it
+// has returned, whatever it has returned.
+type Store interface {
+	// Put stores data under a name that is new. When it returns nil the store has acknowledged
+	// the whole file, its size was checked, and its hash where the store reports one without
+	// reading the file; hash is then "md5:…" (type:hex), else "".
+	//
+	// After an error the file may be there or not; leftovers are removed where possible. So a
+	// name that others write as well can lose their file to a failed Put.
+	Put(ctx context.Context, name string, data []byte) (hash string, err error)
+
+	// Get reads the whole file into dst and returns its length. It returns ErrNotFound, or
+	// ErrTooLarge when the file is longer than dst. After an error the contents of dst are undefined.
+	Get(ctx context.Context, name string, dst []byte) (int, error)
+
+	// List returns what is directly in dir ("" is the root), in no particular order.
+	// A missing directory is an empty list.
+	List(ctx context.Context, dir string) ([]Entry, error)
+
+	// Remove removes the file; ErrNotFound when it is not there.
+	Remove(ctx context.Context, name string) error
+}
