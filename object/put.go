@@ -351,8 +351,12 @@ func (s *Store) placement(inc *incarnation) Placement {
 	for _, move := range inc.moves {
 		ids = append(ids, move.Backend)
 	}
+	holds := map[int]bool{}
+	for _, at := range inc.copies {
+		holds[at.backend] = !slices.Contains(inc.broken, at.backend)
+	}
 	for i, b := range s.pool {
-		if slices.Contains(ids, b.ID) || m.Inlined() && slices.Contains(inc.valid, i) {
+		if slices.Contains(ids, b.ID) || m.Inlined() && holds[i] {
 			p.Backends = append(p.Backends, b.Name)
 		}
 	}

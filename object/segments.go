@@ -20,9 +20,9 @@ import (
 // many at once as the memory budget lets through.
 func (p *put) putSegments(ctx context.Context, v *view) error {
 	p.resume(v)
-	g, ctx := errgroup.WithContext(ctx)
+	g, groupCtx := errgroup.WithContext(ctx)
 	for i := range p.m.Segments {
-		buf, err := p.store.budget.acquire(ctx, p.code.BufferSize(p.m.Segments[i].Length))
+		buf, err := p.store.budget.acquire(groupCtx, p.code.BufferSize(p.m.Segments[i].Length))
 		if err != nil {
 			break // the group has the cause, or ctx has
 		}
@@ -33,7 +33,7 @@ func (p *put) putSegments(ctx context.Context, v *view) error {
 		}
 		g.Go(func() error {
 			defer p.store.budget.release(buf)
-			return p.putSegment(ctx, i, buf)
+			return p.putSegment(groupCtx, i, buf)
 		})
 	}
 	if err := g.Wait(); err != nil {
