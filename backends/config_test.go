@@ -46,7 +46,8 @@ func child() int {
 func configIn(t *testing.T, conf, sections string, env ...string) string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "SHARDRAID_CHILD="+sections+" ", "SHARDRAID_DIR="+t.TempDir(), "RCLONE_CONFIG="+conf)
+	cmd.Env = append(os.Environ(), "SHARDRAID_CHILD="+sections+" ", "SHARDRAID_DIR="+t.TempDir(), "RCLONE_CONFIG="+conf,
+		"GORACE=atexit_sleep_ms=0") // else each child waits for a second
 	cmd.Env = append(cmd.Env, env...)
 	cmd.Stdin = strings.NewReader("right")
 	var stdout, stderr bytes.Buffer

@@ -19,6 +19,10 @@ const (
 	setVault      = "vault"
 	setSigned     = "signedlayout"
 
+	// credsVault is not a setting's name: git-annex would take that for creds
+	// embedded in git.
+	credsVault = "vaultkey"
+
 	layoutKind = "shardraid-layout-v1"
 )
 
@@ -80,7 +84,7 @@ func openVault(ctx context.Context, s *annex.Session, card *vault.Card) (*vault.
 
 // localSecret returns the vault from git-annex's credential store, or nil.
 func localSecret(s *annex.Session) ([]byte, error) {
-	_, text, err := s.Creds(setVault)
+	_, text, err := s.Creds(credsVault)
 	if err != nil || text == "" {
 		return nil, err
 	}
@@ -102,5 +106,5 @@ func credsFile(s *annex.Session) string {
 	if err != nil {
 		uuid = "UUID"
 	}
-	return ".git/annex/creds/" + uuid + "-" + setVault
+	return ".git/annex/creds/" + uuid + "-" + credsVault
 }

@@ -173,7 +173,7 @@ func keepSecret(s *annex.Session, v *vault.Vault) error {
 	if err != nil {
 		return err
 	}
-	if err := s.SetCreds(setVault, v.Fingerprint(), base64.StdEncoding.EncodeToString(secret)); err != nil {
+	if err := s.SetCreds(credsVault, v.Fingerprint(), base64.StdEncoding.EncodeToString(secret)); err != nil {
 		return err
 	}
 	s.Info("IMPORTANT: the only key to this remote is the file " + credsFile(s) + " of this repository. Without it nobody can read what is stored. Copy it to a safe place now. (With recipients=FINGERPRINT your GPG key would open the remote.)")

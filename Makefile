@@ -1,0 +1,69 @@
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo devel)
+PREFIX ?= /usr/local
+FUZZTIME ?= 30s
+export CGO_ENABLED ?= 0
+BUILD = go build -trimpath -ldflags '-s -w -X shardraid/remote.version=$(VERSION)'
+SUDO = $(shell test "$$(id -u)" = 0 || echo sudo)
+
+build: ## build bin/shardraid and the two names that git-annex calls it by
+	$(BUILD) -o bin/shardraid ./cmd/shardraid
+	ln -sf shardraid bin/git-annex-remote-shardraid
+	ln -sf shardraid bin/git-annex-shardraid
+
+install: build ## install into $(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install bin/shardraid $(DESTDIR)$(PREFIX)/bin/
+	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-remote-shardraid
+	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-shardraid
+
+deps: ## install what the tests and the demo need (Debian: git-annex, gnupg, openssh-server)
+	@for c in git-annex:git-annex gpg:gnupg sshd:openssh-server; do \
+	  PATH="$$PATH:/usr/sbin" command -v $${c%%:*} >/dev/null || want="$$want $${c##*:}"; \
+	done; \
+	if [ -n "$$want" ]; then \
+	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$want; \
+	fi
+
+demo: deps build ## show in a minute what it is for; leaves nothing behind
+	@PATH="$(CURDIR)/bin:$$PATH" sh integration/demo.sh
+
+test: deps lint unit integration ## everything that must pass
+
+unit: ## unit tests with the race detector
+	CGO_ENABLED=1 go test -race ./annex ./backends/... ./erasure ./layout ./manifest ./object ./remote ./vault .
+
+integration: build ## real git-annex, real binary, real servers
+	SHARDRAID_BIN=$(CURDIR)/bin go test -count 1 -timeout 25m ./integration
+
+check: lint unit ## what is quick
+
+lint: ## gofmt, vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w .'; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+golden: ## rewrite the golden vectors (a promise: only for a new format version)
+	go test ./erasure ./layout ./manifest ./vault -run Golden -update
+
+FUZZ = annex backends erasure layout manifest vault
+fuzz: ## run every fuzz target for $(FUZZTIME)
+	@for p in $(FUZZ); do \
+	  for f in $$(go test ./$$p -list '^Fuzz' | grep ^Fuzz); do \
+	    echo "== $$p $$f"; go test ./$$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; \
+	  done; \
+	done
+
+bench: ## the pure pipeline: seal, code, tag
+	go test -run '^$$' -bench . -cpu 1,2 ./erasure
+
+testremote: build ## git annex testremote in full at its default sizes: long
+	SHARDRAID_BIN=$(CURDIR)/bin SHARDRAID_LONG=1 go test -count 1 -timeout 3h -v -run TestLong ./integration
+
+clean: ## remove bin/
+	rm -rf bin
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+.PHONY: build install deps demo test unit integration check lint golden fuzz bench testremote clean help
+.DEFAULT_GOAL := build
