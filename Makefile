@@ -43,7 +43,7 @@ lint: ## gofmt, vet, staticcheck
 	go tool staticcheck ./...
 
 golden: ## rewrite the golden vectors (a promise: only for a new format version)
-	go test ./erasure ./layout ./manifest ./vault -run Golden -update
+	go test ./erasure ./manifest ./vault -run Golden -update
 
 FUZZ = annex backends erasure layout manifest vault
 fuzz: ## run every fuzz target for $(FUZZTIME)

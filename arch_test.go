@@ -67,7 +67,9 @@ func TestImportsPointDown(t *testing.T) {
 		}
 		for _, imp := range p.Imports {
 			standard := !strings.Contains(strings.Split(imp, "/")[0], ".") && !strings.HasPrefix(imp, "shardraid/")
-			fits := func(a string) bool { return imp == a || !strings.HasPrefix(a, "shardraid/") && strings.HasPrefix(imp, a+"/") }
+			fits := func(a string) bool {
+				return imp == a || !strings.HasPrefix(a, "shardraid/") && strings.HasPrefix(imp, a+"/")
+			}
 			if !standard && !slices.ContainsFunc(allowed, fits) {
 				t.Errorf("%s must not import %s", p.ImportPath, imp)
 			}

@@ -34,6 +34,16 @@ func (s *Store) Get(ctx context.Context, key, file string, job *Job) error {
 	if last != nil {
 		return last
 	}
+	return s.whyNothing(ctx, key, job)
+}
+
+// whyNothing says why no incarnation of an object was found: absent needs a
+// proof, for an unmounted disk shows nothing either.
+func (s *Store) whyNothing(ctx context.Context, key string, job *Job) error {
+	v, err := s.look(ctx, s.vault.ObjectID(key), looking{prove: true, copies: 1, patience: s.patience}, job)
+	if err != nil {
+		return err
+	}
 	for _, inc := range v.incs {
 		if st, err := s.judge(v, inc); st == unknown {
 			return err

@@ -134,6 +134,7 @@ func (j *journal) note(index int, seg manifest.Segment) error {
 	if j == nil {
 		return nil
 	}
+	seg.TagKey = [32]byte{} // a secret; it can be derived again
 	return j.append(journalSegment{index, seg})
 }
 

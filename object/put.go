@@ -50,7 +50,8 @@ type put struct {
 
 func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size int64, job *Job) error {
 	id := s.vault.ObjectID(key)
-	v, err := s.look(ctx, id, looking{prove: true, copies: s.parity + 1, patience: s.patience}, job)
+	// No patience to save here: a backend that is missed gets no shard.
+	v, err := s.look(ctx, id, looking{prove: true, copies: s.parity + 1}, job)
 	if err != nil {
 		return err
 	}
@@ -197,10 +198,16 @@ func (p *put) putManifests(ctx context.Context, v *view) error {
 	spare := s.copyOrder(v, nil)
 	stored, causes := 0, []Cause(nil)
 	tried := map[int]bool{}
+	perDomain := map[string]int{}
 	next := func(n int) (batch []int) {
 		for _, i := range append(own, spare...) {
-			if len(batch) < n && !tried[i] && (slices.Contains(own, i) || stored <= s.parity) {
+			if len(batch) == n {
+				break
+			}
+			domain := s.pool[i].Domain
+			if !tried[i] && (slices.Contains(own, i) || stored <= s.parity && perDomain[domain] < s.parity) {
 				tried[i] = true
+				perDomain[domain]++
 				batch = append(batch, i)
 			}
 		}
@@ -254,7 +261,7 @@ func (s *Store) copyOrder(v *view, first []string) []int {
 // readBack makes sure that what was stored is there and that nobody has begun
 // to remove or collect it.
 func (s *Store) readBack(ctx context.Context, m *manifest.Manifest, job *Job) error {
-	v, err := s.look(ctx, m.Object, looking{prove: true, copies: s.parity + 1, patience: s.patience}, job)
+	v, err := s.look(ctx, m.Object, looking{prove: true, copies: s.parity + 1, patience: 10 * s.patience}, job)
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,7 @@ func (p *put) putSegment(ctx context.Context, i int, buf []byte) error {
 	if !stored {
 		rand.Read(seg.Nonce[:])
 	}
+	seg.TagKey = s.vault.TagKey(p.m.Incarnation, seg.Nonce)
 	shards, tags, err := s.encode(ctx, p.code, p.m, i, buf)
 	if err != nil {
 		return err
@@ -100,8 +101,6 @@ func (p *put) putSegment(ctx context.Context, i int, buf []byte) error {
 		p.meter.add(int64(p.m.ContentLength(i)))
 		return nil
 	}
-	position := s.position(p.m, i)
-	seg.TagKey = s.vault.TagKey(position.Incarnation, seg.Nonce)
 	out, causes := p.putShards(ctx, i, shards, tags)
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
