@@ -16,8 +16,8 @@ install: build ## install into $(PREFIX)/bin
 	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-remote-shardraid
 	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-shardraid
 
-deps: ## install what the tests and the demo need (Debian: git-annex, gnupg, openssh-server)
-	@for c in git-annex:git-annex gpg:gnupg sshd:openssh-server; do \
+deps: ## install what the tests and the demo need (Debian: git-annex, gnupg, openssh-server, gcc)
+	@for c in git-annex:git-annex gpg:gnupg sshd:openssh-server gcc:gcc; do \
 	  PATH="$$PATH:/usr/sbin" command -v $${c%%:*} >/dev/null || want="$$want $${c##*:}"; \
 	done; \
 	if [ -n "$$want" ]; then \

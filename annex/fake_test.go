@@ -144,10 +144,13 @@ func converse(t *testing.T, remote Remote, talk func(ctx context.Context, p *pee
 		}()
 		go func() {
 			defer close(p.lines)
-			for lines := bufio.NewScanner(outR); lines.Scan(); {
+			lines := bufio.NewScanner(outR)
+			lines.Buffer(nil, 2*maxLine)
+			for lines.Scan() {
 				p.lines <- lines.Text()
 			}
 		}()
+		defer time.Sleep(24 * time.Hour) // no sleeper is a leak
 		defer inW.Close()
 		p.expect("VERSION 1")
 		talk(context.WithValue(ctx, cancelKey{}, cancel), p)

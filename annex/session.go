@@ -24,7 +24,7 @@ type Session struct {
 	job *job
 	ctx context.Context
 
-	question sync.Mutex // held from a question to its reply
+	question chan struct{} // full from a question to its reply
 
 	mu       sync.Mutex
 	over     bool
@@ -35,7 +35,7 @@ type Session struct {
 }
 
 func newSession(ctx context.Context, j *job) *Session {
-	return &Session{job: j, ctx: ctx, best: -1, sent: -1}
+	return &Session{job: j, ctx: ctx, question: make(chan struct{}, 1), best: -1, sent: -1}
 }
 
 // Config returns the value of a setting of the remote, empty if it is unset.
@@ -187,13 +187,14 @@ func (s *Session) askNonEmpty(question string) (string, error) {
 
 // ask sends a question and returns what follows the expected word in the reply.
 func (s *Session) ask(expected, question string, params ...string) (string, error) {
-	s.question.Lock()
-	defer s.question.Unlock()
-	s.job.setAsking(true)
-	defer s.job.setAsking(false)
-	if s.ctx.Err() != nil {
+	select {
+	case s.question <- struct{}{}:
+	case <-s.ctx.Done():
 		return "", fmt.Errorf("ask %s: %w", question, context.Cause(s.ctx))
 	}
+	defer func() { <-s.question }()
+	s.job.setAsking(true)
+	defer s.job.setAsking(false)
 	if err := s.tell(question, params...); err != nil {
 		return "", err
 	}
@@ -237,8 +238,7 @@ func (s *Session) tell(command string, params ...string) error {
 // finish sends the last progress and the reply, and is the end of the session.
 // It waits for an open question, whose reply would else pass for a request.
 func (s *Session) finish(reply []string) {
-	s.question.Lock()
-	defer s.question.Unlock()
+	s.question <- struct{}{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sendProgress()

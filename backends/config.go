@@ -64,7 +64,7 @@ func CheckSections(sections []string) error {
 			return broken
 		}
 		if !ok {
-			return fmt.Errorf("find section %q in %s: missing; make it with: rclone config create %s TYPE ...", name, path, name)
+			return fmt.Errorf("find section %q in %s: missing; to make it run: rclone config create %s TYPE ... (with its type)", name, path, name)
 		}
 		if _, err := fs.Find(kind); err != nil {
 			return fmt.Errorf("find section %q in %s: no such storage type: %s", name, path, kind)

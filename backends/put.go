@@ -27,7 +27,7 @@ func (r *Rclone) Put(ctx context.Context, name string, data []byte) (string, err
 	}
 	defer r.release()
 	return do(ctx, r, "put", name, func(ctx context.Context, f fs.Fs, j *Job) (string, error) {
-		src := &source{ctx: ctx, job: j, data: data, limit: r.upload}
+		src := &source{ctx: ctx, job: j, size: len(data), data: data, limit: r.upload}
 		sum, err := put(ctx, f, name, src)
 		if used, _ := j.state(); err != nil && used {
 			discard(ctx, f, j, name)
@@ -82,12 +82,13 @@ func discard(ctx context.Context, f fs.Fs, j *Job, name string) {
 type source struct {
 	ctx   context.Context
 	job   *Job
-	data  []byte
+	size  int
+	data  []byte // what is left
 	limit *rate.Limiter
 }
 
 func (s *source) Read(p []byte) (int, error) {
-	s.job.alive(0)
+	s.job.alive(s.sending())
 	if s.ctx.Err() != nil {
 		return 0, context.Cause(s.ctx)
 	}
@@ -103,7 +104,16 @@ func (s *source) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	s.data = s.data[n:]
+	s.job.alive(s.sending())
 	return n, nil
+}
+
+// sending is how long the backend may still send after it has read everything.
+func (s *source) sending() time.Duration {
+	if len(s.data) > 0 {
+		return 0
+	}
+	return time.Duration(s.size) * time.Second / slowestSend
 }
 
 // hash returns the hash that f reports for free, if there is one.

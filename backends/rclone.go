@@ -138,11 +138,11 @@ func do[T any](ctx context.Context, r *Rclone, verb, name string,
 
 // remote returns the connected Fs, waiting for the one attempt that all callers share.
 func (r *Rclone) remote(ctx context.Context) (fs.Fs, error) {
-	for {
+	for waited := false; ; waited = true {
 		r.mu.Lock()
 		f, err, making := r.fs, r.err, r.making
-		wait := time.Now().Before(r.retry)
-		if f == nil && !wait && making == nil {
+		failed := err != nil && (waited || time.Now().Before(r.retry))
+		if f == nil && !failed && making == nil {
 			making = make(chan struct{})
 			r.making = making
 			go r.connect(making)
@@ -152,7 +152,7 @@ func (r *Rclone) remote(ctx context.Context) (fs.Fs, error) {
 		switch {
 		case f != nil:
 			return f, nil
-		case wait:
+		case failed:
 			return nil, err
 		}
 		select {

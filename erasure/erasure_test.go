@@ -167,6 +167,9 @@ func TestPadded(t *testing.T) {
 			t.Fatalf("Padded(%d) = %d", n, p)
 		}
 		last = p
+		if f := PaddedFloor(max(n, 1024)); Padded(f) != f || f > max(n, 1024) || n > 1024 && Padded(f+1) <= n {
+			t.Fatalf("PaddedFloor(%d) = %d", n, f)
+		}
 	}
 	for n, want := range map[int]int{0: 1024, 1024: 1024, 1025: 1088, 9000: 9216, 1 << 25: 1 << 25, 1<<25 - 1: 1 << 25} {
 		if got := Padded(n); got != want {

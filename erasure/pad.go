@@ -13,8 +13,16 @@ func Padded(length int) int {
 	if length <= minPadded {
 		return minPadded
 	}
+	mask := padMask(length)
+	return (length + mask) &^ mask
+}
+
+// PaddedFloor returns the largest length that needs no padding and is not
+// above this one, which is at least 1 KiB.
+func PaddedFloor(length int) int { return length &^ padMask(length) }
+
+func padMask(length int) int {
 	e := bits.Len(uint(length)) - 1
 	s := bits.Len(uint(e))
-	mask := 1<<(e-s) - 1
-	return (length + mask) &^ mask
+	return 1<<(e-s) - 1
 }

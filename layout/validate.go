@@ -162,15 +162,19 @@ func (w *walker) checkFileSizes(l *Layout) {
 // most Parity in a domain. Each backend gets at most one shard of a segment, so
 // losing any Parity backends is then survived by construction, and so is
 // losing any one domain. A domain takes min(Parity, its backends) whatever the
-// others take, so the sum is the most that fits.
+// others take, so the sum is the most that fits. A backend that is off is never
+// asked, so it counts among the Parity that may be silent.
 func (w *walker) checkFit(l *Layout) {
-	shards, active, room := l.Data+l.Parity, 0, 0
+	shards, active, off, room := l.Data+l.Parity, 0, 0, 0
 	members := map[string]int{}
 	largest := "" // the first of the largest domains
 	for _, b := range l.Backends {
 		if b.State == Active {
 			active++
 			members[b.Domain]++
+		}
+		if b.State == Off {
+			off++
 		}
 	}
 	for _, b := range l.Backends {
@@ -184,6 +188,9 @@ func (w *walker) checkFit(l *Layout) {
 	line := lineOf(w.fields["backends"])
 	if active < shards {
 		w.fail(line, "%d active backends are too few for data + parity = %d shards: add backends or lower data", active, shards)
+	}
+	if off > l.Parity {
+		w.fail(line, "%d backends are off, and no more than parity=%d may be silent when the others are asked: take backends that are gone for good out of the file", off, l.Parity)
 	}
 	if room < shards {
 		w.fail(line, "the %d shards do not fit: at most parity=%d may share a domain, yet %d of %d backends have the domain %q: add backends of other domains or raise parity",

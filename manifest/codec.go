@@ -43,7 +43,7 @@ type wireShard struct {
 }
 
 type sealedHead struct {
-	Key  string `json:"key"`
+	Key  []byte `json:"key"` // need not be UTF-8
 	Size int64  `json:"size"`
 }
 
@@ -85,7 +85,7 @@ func (m *Manifest) marshal(sealedKey [32]byte, random io.Reader) ([]byte, error)
 	if err != nil {
 		return nil, fmt.Errorf("write manifest: %w", err)
 	}
-	head, err := json.Marshal(sealedHead{m.Key, m.Size})
+	head, err := json.Marshal(sealedHead{[]byte(m.Key), m.Size})
 	if err != nil {
 		return nil, fmt.Errorf("write manifest: %w", err)
 	}
@@ -157,7 +157,7 @@ func (m *Manifest) readSealed(plain []byte) error {
 	if err := strictJSON(line, &head); err != nil {
 		return err
 	}
-	m.Key, m.Size = head.Key, head.Size
+	m.Key, m.Size = string(head.Key), head.Size
 	if m.Inlined() {
 		if m.Size < 0 || m.Size > int64(len(content)) {
 			return fmt.Errorf("%w: inlined content is cut off", ErrInvalid)

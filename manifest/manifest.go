@@ -78,8 +78,8 @@ func (m *Manifest) Backends() []string {
 // end of the last one.
 func (m *Manifest) Offset(segment int) int64 {
 	var at int64
-	for _, seg := range m.Segments[:segment] {
-		at += int64(seg.Length)
+	for i := range segment {
+		at += int64(m.Segments[i].Length)
 	}
 	return at
 }

@@ -61,6 +61,8 @@ func TestManifestRoundTrip(t *testing.T) {
 	v := newVault(t)
 	for _, segments := range []int{0, 1, 5} {
 		m := sample(v, segments)
+		m.Key = "WORM-s5-m1--not \xff UTF-8"
+		m.Object = v.ObjectID(m.Key)
 		a, err := m.Seal(v)
 		if err != nil {
 			t.Fatal(err)
@@ -245,8 +247,8 @@ func TestNames(t *testing.T) {
 	for _, n := range []Name{
 		{Incarnation: inc, Kind: KindManifest, Copy: CopyID{1}},
 		{Incarnation: inc, Kind: KindMove, Copy: CopyID{2}},
-		{Incarnation: inc, Kind: KindTombstone},
-		{Incarnation: inc, Kind: KindDoom},
+		{Incarnation: inc, Kind: KindTombstone, Copy: CopyID{3}},
+		{Incarnation: inc, Kind: KindDoom, Copy: CopyID{4}},
 		{Incarnation: inc, Kind: KindShard, Segment: 1<<32 - 1, Shard: 254, Copy: CopyID{255}},
 	} {
 		text := n.Format(names)

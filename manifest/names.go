@@ -54,17 +54,14 @@ type Name struct {
 	Kind        Kind
 	Segment     uint32 // of a shard
 	Shard       uint8  // of a shard
-	Copy        CopyID // of all but tombstones and doom markers, which have one exact name
+	Copy        CopyID
 }
 
 // Format returns the name as the backend of these names sees it, without the
 // directory.
 func (n Name) Format(names *vault.Names) string {
 	out := names.Incarnation(n.Incarnation) + "." + string(rune(n.Kind))
-	switch n.Kind {
-	case KindTombstone, KindDoom:
-		return out
-	case KindShard:
+	if n.Kind == KindShard {
 		var at [5]byte
 		binary.BigEndian.PutUint32(at[:], n.Segment)
 		at[4] = n.Shard
@@ -77,19 +74,20 @@ func (n Name) Format(names *vault.Names) string {
 // not a name.
 func ParseName(names *vault.Names, text string) (n Name, ok bool) {
 	fields := strings.Split(text, ".")
-	if len(fields) < 2 || len(fields[1]) != 1 {
+	if len(fields) < 3 || len(fields[1]) != 1 {
 		return n, false
 	}
 	if n.Incarnation, ok = names.ParseIncarnation(fields[0]); !ok {
 		return n, false
 	}
 	n.Kind = Kind(fields[1][0])
-	switch {
-	case (n.Kind == KindTombstone || n.Kind == KindDoom) && len(fields) == 2:
-		return n, true
-	case (n.Kind == KindManifest || n.Kind == KindMove) && len(fields) == 3:
-		return n, decodeName(n.Copy[:], fields[2]) == nil
-	case n.Kind == KindShard && len(fields) == 4:
+	switch n.Kind {
+	case KindManifest, KindMove, KindTombstone, KindDoom:
+		return n, len(fields) == 3 && decodeName(n.Copy[:], fields[2]) == nil
+	case KindShard:
+		if len(fields) != 4 {
+			return n, false
+		}
 		var at [5]byte
 		if decodeName(at[:], fields[2]) != nil {
 			return n, false

@@ -42,6 +42,7 @@ type incarnation struct {
 	moves    []manifest.Move
 	tombs    []int // backends on which its tombstone opened
 	dooms    []int // backends on which its doom marker opened
+	doubt    []int // backends on which one of the two could not be read
 }
 
 // place is a file on one backend.

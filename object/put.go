@@ -167,14 +167,7 @@ func (b *member) weight() float64 {
 func (s *Store) segmentLength(size int64) int {
 	k, n := int64(s.layout.Data), int64(s.layout.Data+s.layout.Parity)
 	most := min(k*s.layout.ShardSize, erasure.MaxSegment, maxSegmentBuffer*k/n)
-	length := min(max(size/8, 8<<20), most)
-	for length > 1<<20 && int64(erasure.Padded(int(length))) != length {
-		length -= length % (64 << 10)
-		if int64(erasure.Padded(int(length))) != length {
-			length -= 64 << 10
-		}
-	}
-	return int(min(length, most))
+	return erasure.PaddedFloor(int(min(max(size/8, 8<<20), most)))
 }
 
 func (p *put) head(size int64) journalHead {
@@ -191,7 +184,7 @@ func (p *put) putManifests(ctx context.Context, v *view) error {
 	s := p.store
 	var own []int
 	if p.m.Inlined() {
-		own = p.own[:s.parity+1]
+		own = slices.Clone(p.own[:s.parity+1])
 	} else {
 		own = slices.DeleteFunc(slices.Clone(p.own), func(i int) bool { return i < 0 })
 	}
@@ -274,6 +267,9 @@ func (s *Store) readBack(ctx context.Context, m *manifest.Manifest, job *Job) er
 	}
 	if len(inc.tombs)+len(inc.dooms) > 0 {
 		return errInterfered
+	}
+	if len(inc.doubt) > 0 {
+		return fmt.Errorf("read back: a record of its removal on %s cannot be read", s.list(inc.doubt))
 	}
 	if len(inc.valid) <= s.parity {
 		return fmt.Errorf("read back: %d of at least %d manifests are there", len(inc.valid), s.parity+1)

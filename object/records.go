@@ -66,12 +66,9 @@ func (s *Store) openManifest(ctx context.Context, v *view, inc *incarnation, wan
 	}
 }
 
-// openVerdicts opens tombstones and doom markers where they matter: where
-// there is anything left that they speak of.
+// openVerdicts opens tombstones and doom markers. One that cannot be read now
+// leaves the incarnation in doubt; one that is damaged is not believed.
 func (s *Store) openVerdicts(ctx context.Context, v *view, inc *incarnation, job *Job) {
-	if len(inc.copies) == 0 && len(inc.shards) == 0 {
-		return
-	}
 	open := func(to *[]int, check func(*vault.Vault, vault.ObjectID, vault.Incarnation, []byte) error) func(place, []byte, error) {
 		return func(at place, message []byte, err error) {
 			if err == nil {
@@ -83,6 +80,8 @@ func (s *Store) openVerdicts(ctx context.Context, v *view, inc *incarnation, job
 			}
 			if isDamage(err) {
 				job.damaged(s.pool[at.backend].Name, "tombstone or doom marker")
+			} else {
+				inc.doubt = addBackend(inc.doubt, at.backend)
 			}
 			job.debug("backend %s: verdict on %s: %v", s.pool[at.backend].Name, inc.id, err)
 		}

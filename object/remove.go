@@ -26,7 +26,7 @@ func (s *Store) Remove(ctx context.Context, key string, job *Job) error {
 	}
 	var errs []error
 	for _, inc := range s.condemned(v) {
-		if inc.newer != nil {
+		if inc.newer != nil && inc.manifest == nil {
 			errs = append(errs, inc.newer)
 			continue
 		}
@@ -110,7 +110,7 @@ func (s *Store) putTombstones(ctx context.Context, v *view, inc *incarnation) er
 		if err != nil {
 			return err
 		}
-		_, err = b.store.Put(ctx, b.path(v.id, manifest.Name{Incarnation: inc.id, Kind: manifest.KindTombstone}), message)
+		_, err = b.store.Put(ctx, b.path(v.id, manifest.Name{Incarnation: inc.id, Kind: manifest.KindTombstone, Copy: manifest.NewCopyID()}), message)
 		return err
 	})
 	for i, err := range errs {

@@ -148,7 +148,9 @@ func (p *put) putShards(ctx context.Context, i int, shards [][]byte, tags []eras
 // changed says that the source is not what an interrupted store has read: the
 // journal is given up and the store begins anew.
 func (p *put) changed(i int) error {
-	p.journal.restart(p.head(p.m.Size))
+	head := p.head(p.m.Size)
+	head.Incarnation = manifest.NewIncarnation()
+	p.journal.restart(head)
 	return fmt.Errorf("segment %d has changed since the store was interrupted: %w", i, errInterfered)
 }
 

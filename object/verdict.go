@@ -26,10 +26,10 @@ func (s *Store) judge(v *view, inc *incarnation) (state, error) {
 	if len(inc.tombs) > s.parity {
 		return absent, nil
 	}
-	if inc.newer != nil {
-		return unknown, inc.newer
-	}
 	if inc.manifest == nil {
+		if inc.newer != nil {
+			return unknown, inc.newer
+		}
 		if len(inc.unread) > 0 {
 			return unknown, fmt.Errorf("the manifest on %s cannot be read", s.list(inc.unread))
 		}
@@ -44,6 +44,8 @@ func (s *Store) judge(v *view, inc *incarnation) (state, error) {
 	switch {
 	case len(inc.tombs) > 0:
 		return readable, errors.New("a removal was begun and not finished: git annex drop finishes it")
+	case len(inc.doubt) > 0:
+		return readable, fmt.Errorf("a record of its removal on %s cannot be read", s.list(inc.doubt))
 	case len(inc.dooms) > 0:
 		return readable, errors.New("it is being collected")
 	case len(inc.valid) <= s.parity:

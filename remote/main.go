@@ -27,7 +27,7 @@ func Main(args []string) int {
 	if name != "git-annex-remote-shardraid" {
 		return commandLine(args[1:])
 	}
-	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 && info.Mode()&os.ModeDevice != 0 && isTerminal(info) {
+	if onTerminal(os.Stdin) {
 		fmt.Fprintln(os.Stderr, "git-annex runs this program; it is not for people.\n\n"+usage)
 		return 2
 	}
@@ -36,6 +36,7 @@ func Main(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // a git-annex that is gone is an end of input
 	stdout := os.Stdout
 	os.Stdout = os.Stderr // nothing but the protocol writes to the real one
 	r := New()
@@ -47,8 +48,15 @@ func Main(args []string) int {
 	return 0
 }
 
-// isTerminal tells a terminal from /dev/null.
-func isTerminal(info os.FileInfo) bool { return info.Name() != os.DevNull && info.Name() != "null" }
+// onTerminal tells a terminal from pipes, files and /dev/null.
+func onTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}
 
 const usage = `shardraid turns many cloud accounts into one reliable git-annex remote.
 

@@ -67,13 +67,16 @@ func (r *Remote) create(ctx context.Context, s *annex.Session) error {
 	if err != nil {
 		return err
 	}
-	if err := store.Claim(ctx); err != nil {
-		return err
-	}
 	if recipients == nil {
 		if err := keepSecret(s, v); err != nil {
 			return err
 		}
+	}
+	if err := store.Claim(ctx); err != nil {
+		return err
+	}
+	if recipients == nil {
+		s.Info("IMPORTANT: the only key to this remote is the file " + credsFile(s) + " of this repository. Without it nobody can read what is stored. Copy it to a safe place now. (With recipients=FINGERPRINT your GPG key would open the remote.)")
 	}
 	return writeSettings(s, card, signed)
 }
@@ -173,11 +176,7 @@ func keepSecret(s *annex.Session, v *vault.Vault) error {
 	if err != nil {
 		return err
 	}
-	if err := s.SetCreds(credsVault, v.Fingerprint(), base64.StdEncoding.EncodeToString(secret)); err != nil {
-		return err
-	}
-	s.Info("IMPORTANT: the only key to this remote is the file " + credsFile(s) + " of this repository. Without it nobody can read what is stored. Copy it to a safe place now. (With recipients=FINGERPRINT your GPG key would open the remote.)")
-	return nil
+	return s.SetCreds(credsVault, v.Fingerprint(), base64.StdEncoding.EncodeToString(secret))
 }
 
 func writeSettings(s *annex.Session, card *vault.Card, signed []byte) error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
@@ -26,6 +27,8 @@ type Card struct {
 	recipients []string
 	wrapped    []byte
 	owner      *openpgp.Entity // public key
+
+	mu sync.Mutex // see Vault.mu
 }
 
 type cardDocument struct {
@@ -105,5 +108,7 @@ func (c *Card) Wrapped() []byte { return c.wrapped }
 
 // Verify returns the body that the vault's owner key signed, or ErrRecord.
 func (c *Card) Verify(kind string, signed []byte) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return verify(kind, signed, c.owner)
 }

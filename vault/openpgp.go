@@ -44,6 +44,8 @@ func (v *Vault) OpenMarker(kind string, message []byte) ([]byte, error) {
 }
 
 func (v *Vault) seal(kind string, body []byte, signer *openpgp.Entity) ([]byte, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	var out bytes.Buffer
 	w, err := openpgp.Encrypt(&out, nil, []*openpgp.Entity{v.custody}, []*openpgp.Entity{signer}, nil, v.config())
 	if err != nil {
@@ -59,6 +61,8 @@ func (v *Vault) open(kind string, message []byte, signer *openpgp.Entity) ([]byt
 	if err := checkShape(message); err != nil {
 		return nil, err
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	keyring := openpgp.EntityList{v.custody}
 	if signer != v.custody {
 		keyring = append(keyring, signer)
@@ -75,6 +79,8 @@ func (v *Vault) open(kind string, message []byte, signer *openpgp.Entity) ([]byt
 
 // Sign returns the body signed by the owner key, readable by anyone.
 func (v *Vault) Sign(kind string, body []byte) ([]byte, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	var out bytes.Buffer
 	w, err := openpgp.Sign(&out, []*openpgp.Entity{v.owner}, nil, v.config())
 	if err != nil {

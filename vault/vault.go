@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
@@ -54,6 +55,8 @@ type Vault struct {
 	custody *openpgp.Entity // records are encrypted to it and signed by it
 	owner   *openpgp.Entity // signs the vault, the layout and the markers
 	rand    io.Reader
+
+	mu sync.Mutex // OpenPGP keys remember what was verified: one use at a time
 }
 
 // document is the secret form of a Vault (docs/format.md, section 9).
