@@ -17,8 +17,8 @@ install: build ## install into $(PREFIX)/bin
 	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-shardraid
 
 deps: ## install what the tests and the demo need (Debian: git-annex, gnupg, openssh-server, gcc)
-	@for c in git-annex:git-annex gpg:gnupg sshd:openssh-server gcc:gcc; do \
-	  PATH="$$PATH:/usr/sbin" command -v $${c%%:*} >/dev/null || want="$$want $${c##*:}"; \
+	@for c in git-annex:git-annex gpg:gnupg sshd:openssh-server gcc:gcc+libc6-dev; do \
+	  PATH="$$PATH:/usr/sbin" command -v $${c%%:*} >/dev/null || want="$$want $$(echo $${c##*:} | tr + " ")"; \
 	done; \
 	if [ -n "$$want" ]; then \
 	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$want; \
