@@ -13,8 +13,11 @@ import (
 func crash(t *testing.T, whole *rig, do func(ctx context.Context, r *rig) error, after func(label string, r *rig, err error)) {
 	t.Helper()
 	for _, late := range []bool{false, true} {
-		n := 1
-		for ; ; n++ {
+		n, step := 1, 1
+		if late {
+			step = 2 // much the same as before the next one, and slow
+		}
+		for ; ; n += step {
 			r := whole.fork(t)
 			if whole.config.Journal != "" {
 				r.config.Journal = t.TempDir()

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -237,10 +238,29 @@ func (f *fetch) openSubset(ctx context.Context) ([]byte, error) {
 		copy(spare, f.buf)
 		segment, err := f.decode(spare, set)
 		if err == nil {
+			segment = slices.Clone(segment)
+			f.nameFalse(spare)
 			return f.buf[:copy(f.buf, segment)], nil
 		}
 	}
 	return nil, fmt.Errorf("segment %d: %w, from %d sets of shards on %s", f.id, erasure.ErrSeal, tried, f.holders())
+}
+
+// nameFalse codes the segment in buf again and says which backends hold
+// another shard than that gives.
+func (f *fetch) nameFalse(buf []byte) {
+	m := f.inc.manifest
+	length := m.Segments[f.id].Length
+	right, _, err := f.code.Encode(buf, length, f.store.secrets(m, f.id), f.store.position(m, f.id))
+	if err != nil {
+		return
+	}
+	for j, shard := range f.code.Split(f.buf, length) {
+		if f.have[j] && !bytes.Equal(shard, right[j]) {
+			places, _ := f.store.places(f.inc, f.id, j)
+			f.job.damaged(f.store.pool[places[0].backend].Name, "shard with a right tag: somebody who has the custody key made it")
+		}
+	}
 }
 
 // subsets yields every choice of k of the shards at hand.

@@ -120,6 +120,8 @@ func (s *Store) getSegments(ctx context.Context, v *view, inc *incarnation, out 
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	ahead := make(chan chan fetched, maxAhead)
 	g.Go(func() error {
@@ -127,7 +129,7 @@ func (s *Store) getSegments(ctx context.Context, v *view, inc *incarnation, out 
 		for i := first; i < len(m.Segments); i++ {
 			buf, err := s.budget.acquire(ctx, code.BufferSize(m.Segments[i].Length))
 			if err != nil {
-				return err
+				return context.Cause(ctx)
 			}
 			slot := make(chan fetched, 1)
 			g.Go(func() error {
@@ -140,7 +142,7 @@ func (s *Store) getSegments(ctx context.Context, v *view, inc *incarnation, out 
 		return nil
 	})
 	g.Go(func() error {
-		return s.writeSegments(m, first, ahead, out, job)
+		return s.writeSegments(m, first, ahead, out, job, cancel)
 	})
 	return g.Wait()
 }
@@ -150,7 +152,7 @@ const maxAhead = 64
 
 // writeSegments takes every segment that was begun, even after an error, so
 // that all buffers come back.
-func (s *Store) writeSegments(m *manifest.Manifest, i int, ahead <-chan chan fetched, out *os.File, job *Job) error {
+func (s *Store) writeSegments(m *manifest.Manifest, i int, ahead <-chan chan fetched, out *os.File, job *Job, cancel func(error)) error {
 	var failed error
 	for slot := range ahead {
 		f := <-slot
@@ -163,7 +165,9 @@ func (s *Store) writeSegments(m *manifest.Manifest, i int, ahead <-chan chan fet
 			}
 		}
 		s.budget.release(f.buf)
-		if failed == nil {
+		if failed != nil {
+			cancel(failed) // nothing after this one is of use
+		} else {
 			i++
 			job.progress(min(m.Offset(i), m.Size))
 		}

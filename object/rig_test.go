@@ -241,7 +241,8 @@ func (r *rig) name(i int, path string) manifest.Name {
 func (r *rig) manifestOf(key string) *manifest.Manifest {
 	r.t.Helper()
 	for i := range r.pool {
-		for _, path := range r.stored(i, key, manifest.KindManifest) {
+		if paths := r.stored(i, key, manifest.KindManifest); len(paths) > 0 {
+			path := paths[0]
 			m, err := manifest.Open(r.vault, r.vault.ObjectID(key), r.name(i, path).Incarnation, r.mem[i].Files()[path])
 			if err != nil {
 				r.t.Fatal(err)
