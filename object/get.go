@@ -58,7 +58,15 @@ func (s *Store) whyNothing(ctx context.Context, key string, job *Job) error {
 var errOutput = errors.New("write file")
 
 func (s *Store) getIncarnation(ctx context.Context, v *view, inc *incarnation, file string, job *Job) error {
-	out, err := openOutput(file)
+	done, err := s.keepReadOnly(ctx, inc.manifest, file)
+	if err != nil {
+		return err
+	}
+	if done {
+		job.progress(inc.manifest.Size)
+		return nil
+	}
+	out, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errOutput, err)
 	}
@@ -77,17 +85,28 @@ func (s *Store) getIncarnation(ctx context.Context, v *view, inc *incarnation, f
 	return err
 }
 
-// openOutput opens the file for reading and writing. One that may not be
-// written is replaced: it may be a hard link of something precious.
-func openOutput(file string) (*os.File, error) {
-	out, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o666)
-	if errors.Is(err, os.ErrPermission) {
-		if err := os.Remove(file); err != nil {
-			return nil, err
-		}
-		out, err = os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+// keepReadOnly deals with a file that is there and may not be written, be it
+// by root: it is the content already, or it is taken out of the way unharmed,
+// for it may be a hard link of something precious.
+func (s *Store) keepReadOnly(ctx context.Context, m *manifest.Manifest, file string) (done bool, err error) {
+	info, err := os.Stat(file)
+	if err != nil || info.Mode()&0o222 != 0 {
+		return false, nil
 	}
-	return out, err
+	if info.Size() == m.Size {
+		src, err := os.Open(file)
+		if err != nil {
+			return false, fmt.Errorf("%w: %w", errOutput, err)
+		}
+		defer src.Close()
+		if done, err = s.sameContent(ctx, m, src, m.Size); done || err != nil {
+			return done, err
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		return false, fmt.Errorf("%w: %w", errOutput, err)
+	}
+	return false, nil
 }
 
 func writeInlined(out *os.File, m *manifest.Manifest) error {

@@ -381,7 +381,7 @@ func TestGetKeepsWhatIsThere(t *testing.T) {
 			for _, f := range w.faulty {
 				gets += f.Count("get")
 			}
-			if most := map[string]int{"complete": 2, "third": 17, "late": 14}[name]; most > 0 && gets > most {
+			if most := map[string]int{"complete": 2, "third": 17, "late": 14}[name]; most > 0 && gets > most && (mode == 0o644 || name == "complete") {
 				t.Errorf("%s: %d files were read", name, gets)
 			}
 		}
