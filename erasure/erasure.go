@@ -79,10 +79,12 @@ func (c *Code) Data() int { return c.data }
 func (c *Code) Shards() int { return c.data + c.parity }
 
 // ShardSize returns the size in bytes of each shard of a segment of length
+// bytes, of which data shards are needed.
+func ShardSize(length, data int) int { return (length + SealSize + data - 1) / data }
+
+// ShardSize returns the size in bytes of each shard of a segment of length
 // bytes.
-func (c *Code) ShardSize(length int) int {
-	return (length + SealSize + c.data - 1) / c.data
-}
+func (c *Code) ShardSize(length int) int { return ShardSize(length, c.data) }
 
 // BufferSize returns the size in bytes of the buffer that Encode and Decode
 // work in for a segment of length bytes: all k+m shards, one after another.

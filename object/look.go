@@ -156,8 +156,8 @@ func (v *view) sorted() []*incarnation {
 	return incs
 }
 
-// quorum returns an error unless all but at most m backends answered, those
-// with broken records of this object counting as silent where suspects says.
+// quorum returns an error unless all but at most m backends answered. The
+// broken ones count as silent.
 func (s *Store) quorum(v *view, broken []int) error {
 	e := &QuorumError{Need: len(s.pool) - s.parity, What: fmt.Sprintf("backends answer (at most %d may be missing)", s.parity)}
 	for i, err := range v.errs {

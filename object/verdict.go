@@ -93,14 +93,11 @@ func (s *Store) countShards(v *view, inc *incarnation, segment int) (seen, hidde
 				cause = &Cause{s.pool[at.backend].Name, errNoShard}
 			}
 		}
-		for at := range inc.shards { // a stray copy that no record names
-			maybe = maybe || at.Segment == uint32(segment) && at.Shard == uint8(i) && s.hasSize(inc, at)
-		}
-		switch {
-		case here:
+		if here {
 			seen++
 			continue
-		case maybe:
+		}
+		if maybe || s.hasStray(inc, segment, i) {
 			hidden++
 		}
 		if cause != nil {
@@ -108,6 +105,18 @@ func (s *Store) countShards(v *view, inc *incarnation, segment int) (seen, hidde
 		}
 	}
 	return seen, hidden, missing
+}
+
+// hasStray reports whether a shard lies anywhere, be it in a copy that no
+// record names. It reads the whole listing: ask only for a shard that is not
+// where it should be.
+func (s *Store) hasStray(inc *incarnation, segment, shard int) bool {
+	for at := range inc.shards {
+		if at.Segment == uint32(segment) && at.Shard == uint8(shard) && s.hasSize(inc, at) {
+			return true
+		}
+	}
+	return false
 }
 
 // places returns where the records say that a shard is; outside is true if
@@ -146,7 +155,7 @@ func shardSize(m *manifest.Manifest, segment int) int {
 	if segment >= len(m.Segments) {
 		return -1
 	}
-	return (m.Segments[segment].Length + erasure.SealSize + m.Data - 1) / m.Data
+	return erasure.ShardSize(m.Segments[segment].Length, m.Data)
 }
 
 // candidates returns the incarnations that a reader may take, best first:

@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -14,7 +13,7 @@ import (
 	"shardraid/annex"
 )
 
-// Version is set by the build.
+// version is set by the build.
 var version = "devel"
 
 // memoryLimit makes the collector keep the process near its buffers.
@@ -66,12 +65,11 @@ const usage = `shardraid turns many cloud accounts into one reliable git-annex r
   shardraid help       print this text`
 
 func commandLine(args []string) int {
-	var out io.Writer = os.Stdout
 	switch {
 	case len(args) == 1 && args[0] == "version":
-		fmt.Fprintln(out, "shardraid", version)
+		fmt.Println("shardraid", version)
 	case len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h":
-		fmt.Fprintln(out, usage)
+		fmt.Println(usage)
 	default:
 		fmt.Fprintf(os.Stderr, "shardraid: unknown command %q\n\n%s\n", args[0], usage)
 		return 2
