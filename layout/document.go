@@ -2,6 +2,8 @@ package layout
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +18,7 @@ const (
 	// maxDocument holds maxText even where JSON writes more bytes for a character.
 	maxDocument = 8 << 20
 	maxEpoch    = 1 << 30
-	maxPrevious = 16
+	maxPrevious = 512
 )
 
 var (
@@ -27,10 +29,13 @@ var (
 // Document is what is signed and travels: the user's own YAML text, with what
 // applying it added.
 type Document struct {
-	Epoch    int               `json:"epoch"`              // 1, and one more than the highest predecessor's
-	Previous []string          `json:"previous,omitempty"` // hashes of the predecessors; none at epoch 1, two where a fork is joined
-	IDs      map[string]string `json:"ids"`                // backend name -> backend id
-	YAML     string            `json:"yaml"`               // as the user wrote it
+	Epoch       int               `json:"epoch"`                  // 1, and one more than the highest predecessor's
+	Previous    []string          `json:"previous,omitempty"`     // hashes of all predecessors, the direct ones first
+	IDs         map[string]string `json:"ids"`                    // backend name -> backend id
+	Types       map[string]string `json:"types,omitempty"`        // section of rclone.conf -> type of storage, for advice alone
+	LeastData   int               `json:"least_data,omitempty"`   // see Layout; where they differ from the YAML's
+	LeastParity int               `json:"least_parity,omitempty"` //
+	YAML        string            `json:"yaml"`                   // as the user wrote it
 }
 
 // NewDocument makes the first document of a vault: epoch 1, no predecessors.
@@ -78,7 +83,14 @@ func ParseDocument(data []byte) (*Document, *Layout, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	l.Hash = Hash(data)
 	return d, l, nil
+}
+
+// Hash names a document: SHA-256 of its bytes, in hex.
+func Hash(document []byte) string {
+	sum := sha256.Sum256(document)
+	return hex.EncodeToString(sum[:])
 }
 
 // checkKeys refuses what encoding/json lets pass: a field in other case, a key
@@ -93,12 +105,14 @@ func checkKeys(data []byte) error {
 		return errors.New("data behind it: fetch it again")
 	}
 	for field := range fields {
-		if !slices.Contains([]string{"epoch", "previous", "ids", "yaml"}, field) {
+		if !slices.Contains([]string{"epoch", "previous", "ids", "types", "least_data", "least_parity", "yaml"}, field) {
 			return fmt.Errorf("unknown field %.64q: update shardraid", field)
 		}
 	}
-	if ids := fields["ids"]; ids != nil {
-		_, err = uniqueKeys(json.NewDecoder(bytes.NewReader(ids)))
+	for _, name := range []string{"ids", "types"} {
+		if object := fields[name]; object != nil && err == nil {
+			_, err = uniqueKeys(json.NewDecoder(bytes.NewReader(object)))
+		}
 	}
 	return err
 }
@@ -146,7 +160,37 @@ func (d *Document) layout() (*Layout, error) {
 	if err := d.assignIDs(l); err != nil {
 		return nil, fmt.Errorf("layout document: %w: apply the layout again", err)
 	}
+	if err := d.least(l); err != nil {
+		return nil, fmt.Errorf("layout document: %w: apply the layout again", err)
+	}
+	l.Epoch = d.Epoch
 	return l, nil
+}
+
+// least takes over what earlier layouts promised less than this one.
+func (d *Document) least(l *Layout) error {
+	for _, f := range []struct {
+		name  string
+		value int
+		to    *int
+	}{{"data", d.LeastData, &l.LeastData}, {"parity", d.LeastParity, &l.LeastParity}} {
+		if f.value < 0 || f.value >= *f.to {
+			return fmt.Errorf("least %s %d is not below that of the layout", f.name, f.value)
+		}
+		if f.value > 0 {
+			*f.to = f.value
+		}
+	}
+	off := 0
+	for _, b := range l.Backends {
+		if b.State == Off {
+			off++
+		}
+	}
+	if off > l.LeastParity {
+		return fmt.Errorf("%d backends are off, and objects of an earlier layout allow %d to be silent", off, l.LeastParity)
+	}
+	return nil
 }
 
 func (d *Document) checkPrevious() error {

@@ -49,6 +49,15 @@ type Layout struct {
 	Inline int64
 	// Backends in the order of the file; at least Data+Parity are active.
 	Backends []Backend
+
+	// LeastData and LeastParity are the smallest k and m of this layout and
+	// all its predecessors: records of then may stand on fewer backends than
+	// records of now. Equal to Data and Parity unless a [Document] says less.
+	LeastData, LeastParity int
+	// Epoch and Hash are those of the [Document] that the layout came in;
+	// 0 and "" for a file.
+	Epoch int
+	Hash  string
 }
 
 // State says what a backend is used for.

@@ -41,6 +41,7 @@ func Parse(name string, data []byte) (*Layout, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
+	l.LeastData, l.LeastParity = l.Data, l.Parity
 	return l, nil
 }
 

@@ -48,6 +48,7 @@ func TestParse(t *testing.T) {
 			{Name: "pcloud", Remote: "pc.loud+x@home -1:/annex", Domain: "pcloud", State: Active},
 			{Name: "gone", Remote: "gone:annex", Domain: "gone", State: Off},
 		},
+		LeastData: 4, LeastParity: 2,
 	}
 	got := mustParse(t, string(text))
 	if !reflect.DeepEqual(got, want) {

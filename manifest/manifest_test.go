@@ -228,14 +228,16 @@ func TestRecords(t *testing.T) {
 	if OpenTombstone(v, v.ObjectID("l"), inc, tomb) == nil || OpenTombstone(v, id, vault.Incarnation{4}, tomb) == nil {
 		t.Error("a tombstone passes for another object or incarnation")
 	}
-	mark, err := SealMarker(v, move.Backend)
+	mark, err := SealMarker(v, move.Backend, "hash")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := OpenMarker(v, move.Backend, mark); err != nil {
+	if hash, err := OpenMarker(v, move.Backend, mark); err != nil || hash != "hash" {
 		t.Error(err)
 	}
-	if OpenMarker(v, strings.Repeat("b", 13), mark) == nil || OpenMarker(newVault(t), move.Backend, mark) == nil {
+	_, errOther := OpenMarker(v, strings.Repeat("b", 13), mark)
+	_, errForeign := OpenMarker(newVault(t), move.Backend, mark)
+	if errOther == nil || errForeign == nil {
 		t.Error("a marker passes for another backend or vault")
 	}
 }
@@ -267,7 +269,8 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s is a name", strings.ToUpper(text))
 		}
 	}
-	if !IsMarkerName(MarkerName(names)) || IsMarkerName("x.marker") || IsMarkerName("marker") {
+	isRoot := func(text string) bool { _, ok := ParseRootName(text); return ok }
+	if !isRoot(MarkerName(names, "h")) || MarkerName(names, "h") == MarkerName(names, "i") || !isRoot(NewRootName(RootVault)) || isRoot("x.marker") || isRoot("marker") {
 		t.Error("marker name")
 	}
 }
@@ -334,14 +337,14 @@ func TestGoldenRecords(t *testing.T) {
 	if err := OpenDoom(v, g.Object, g.Incarnation, unbase(t, g.Doom)); err != nil {
 		t.Error(err)
 	}
-	if err := OpenMarker(v, g.BackendID, unbase(t, g.Marker)); err != nil {
+	if _, err := OpenMarker(v, g.BackendID, unbase(t, g.Marker)); err != nil {
 		t.Error(err)
 	}
 }
 
 func writeGolden(t *testing.T, file string) {
 	v := newVault(t)
-	card, err := v.Card(nil, nil)
+	card, err := v.Card(vault.Access{Serial: 1, Mode: vault.Local})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +362,7 @@ func writeGolden(t *testing.T, file string) {
 	g.Name = Name{g.Incarnation, KindShard, 258, 3, CopyID{4}}.Format(v.Names(g.BackendID))
 	g.Move = b64(Move{Object: g.Object, Incarnation: g.Incarnation, Backend: g.BackendID}.Seal(v))
 	g.Tombstone, g.Doom = b64(SealTombstone(v, g.Object, g.Incarnation)), b64(SealDoom(v, g.Object, g.Incarnation))
-	g.Marker = b64(SealMarker(v, g.BackendID))
+	g.Marker = b64(SealMarker(v, g.BackendID, ""))
 	if err := os.WriteFile(file, []byte(toJSON(t, g)), 0o644); err != nil {
 		t.Fatal(err)
 	}

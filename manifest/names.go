@@ -108,14 +108,35 @@ func decodeName(dst []byte, text string) error {
 	return nil
 }
 
-// MarkerName returns the name of a backend's marker file, in its root.
-func MarkerName(names *vault.Names) string { return names.Marker() + markerEnding }
+// RootKind is what a file in a backend's root is: the ending of its name.
+type RootKind string
 
-// IsMarkerName reports whether a file in a backend's root looks like the
-// marker of some vault.
-func IsMarkerName(text string) bool {
-	stem, ok := strings.CutSuffix(text, markerEnding)
-	return ok && decodeName(make([]byte, 20), stem) == nil
+const (
+	RootMarker RootKind = ".marker"
+	RootLayout RootKind = ".layout" // a copy of the layout document
+	RootVault  RootKind = ".vault"  // a wrapped copy of the vault
+)
+
+// MarkerName returns the name of a backend's marker file under the layout
+// with this hash.
+func MarkerName(names *vault.Names, layoutHash string) string {
+	return names.Marker(layoutHash) + string(RootMarker)
 }
 
-const markerEnding = ".marker"
+// NewRootName draws the name of a copy in a backend's root.
+func NewRootName(kind RootKind) string {
+	var id [20]byte
+	rand.Read(id[:])
+	return vault.Encoding.EncodeToString(id[:]) + string(kind)
+}
+
+// ParseRootName returns what a file in a backend's root looks like, be it of
+// some other vault.
+func ParseRootName(text string) (RootKind, bool) {
+	for _, kind := range []RootKind{RootMarker, RootLayout, RootVault} {
+		if stem, ok := strings.CutSuffix(text, string(kind)); ok {
+			return kind, decodeName(make([]byte, 20), stem) == nil
+		}
+	}
+	return "", false
+}

@@ -12,6 +12,7 @@ const (
 	tombstoneKind = "shardraid-tombstone-v1"
 	doomKind      = "shardraid-doom-v1"
 	markerKind    = "shardraid-marker-v1"
+	layoutKind    = "shardraid-layout-v1"
 )
 
 // Move adds a place where a shard is; readers try every known one.
@@ -80,33 +81,57 @@ func openVerdict(v *vault.Vault, kind string, id vault.ObjectID, inc vault.Incar
 
 type marker struct {
 	Vault   string `json:"vault"`
-	Backend string `json:"backend"` // id
+	Backend string `json:"backend"`          // id
+	Layout  string `json:"layout,omitempty"` // hash of its document
 }
 
 // SealMarker returns the marker file of a backend: the proof that this is the
-// place which the layout means.
-func SealMarker(v *vault.Vault, backendID string) ([]byte, error) {
-	body, err := json.Marshal(marker{v.Fingerprint(), backendID})
+// place which the layout with this hash means.
+func SealMarker(v *vault.Vault, backendID, layoutHash string) ([]byte, error) {
+	body, err := json.Marshal(marker{v.Fingerprint(), backendID, layoutHash})
 	if err != nil {
 		return nil, fmt.Errorf("write marker: %w", err)
 	}
-	return v.SealMarker(markerKind, body)
+	return v.SealOwned(markerKind, body)
 }
 
-// OpenMarker returns nil if the message is the marker of this backend.
-func OpenMarker(v *vault.Vault, backendID string, message []byte) error {
-	body, err := v.OpenMarker(markerKind, message)
+// OpenMarker returns of which layout the message is the marker; it must be
+// this backend's.
+func OpenMarker(v *vault.Vault, backendID string, message []byte) (layoutHash string, err error) {
+	body, err := v.OpenOwned(markerKind, message)
 	if err != nil {
-		return err
+		return "", err
 	}
 	var got marker
 	if err := strictJSON(body, &got); err != nil {
-		return err
+		return "", err
 	}
-	if got != (marker{v.Fingerprint(), backendID}) {
-		return fmt.Errorf("%w: marker of another backend", ErrInvalid)
+	if got.Vault != v.Fingerprint() || got.Backend != backendID {
+		return "", fmt.Errorf("%w: marker of another backend", ErrInvalid)
 	}
-	return nil
+	return got.Layout, nil
+}
+
+// SignLayout returns a layout document as it travels in git: signed by the
+// owner key, readable by anyone.
+func SignLayout(v *vault.Vault, document []byte) ([]byte, error) {
+	return v.Sign(layoutKind, document)
+}
+
+// VerifyLayout returns the document that SignLayout was given.
+func VerifyLayout(card *vault.Card, signed []byte) ([]byte, error) {
+	return card.Verify(layoutKind, signed)
+}
+
+// SealLayout returns one copy of a layout document for a backend: signed, and
+// readable only with the vault.
+func SealLayout(v *vault.Vault, document []byte) ([]byte, error) {
+	return v.SealOwned(layoutKind, document)
+}
+
+// OpenLayout returns the document that SealLayout was given.
+func OpenLayout(v *vault.Vault, message []byte) ([]byte, error) {
+	return v.OpenOwned(layoutKind, message)
 }
 
 func sealJSON(v *vault.Vault, kind string, record any) ([]byte, error) {

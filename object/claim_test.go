@@ -19,7 +19,7 @@ func unclaimed(t *testing.T) *rig {
 }
 
 func TestClaimEmptiness(t *testing.T) {
-	foreign := manifest.MarkerName(testVault().Names(manifest.NewBackendID()))
+	foreign := manifest.MarkerName(testVault().Names(manifest.NewBackendID()), "")
 	for name, c := range map[string]struct {
 		files []string
 		want  string // "" is success
@@ -39,7 +39,7 @@ func TestClaimEmptiness(t *testing.T) {
 				}
 				r.mem[1].Set(file, []byte("x"))
 			}
-			err := r.Claim(ctx)
+			err := r.Claim(ctx, Claim{})
 			if c.want == "" {
 				if err != nil {
 					t.Errorf("refused: %v", err)
@@ -68,7 +68,7 @@ func (r *rig) wantFiles(counts ...int) {
 func TestClaimSamePlace(t *testing.T) {
 	r := unclaimed(t)
 	r.pool[2].store = backendtest.NewFaulty(r.mem[0])
-	err := r.Claim(ctx)
+	err := r.Claim(ctx, Claim{})
 	if err == nil || !strings.Contains(err.Error(), "same place") {
 		t.Errorf("claimed: %v", err)
 	}
@@ -85,7 +85,7 @@ func TestClaimDown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := unclaimed(t)
 			r.faulty[1].Add(fault)
-			if err := r.Claim(ctx); err == nil || !strings.Contains(err.Error(), "b1") {
+			if err := r.Claim(ctx, Claim{}); err == nil || !strings.Contains(err.Error(), "b1") {
 				t.Errorf("claimed: %v", err)
 			}
 			r.wantFiles(0, 0, 0)
@@ -98,7 +98,7 @@ func TestClaimCancelled(t *testing.T) {
 	r := unclaimed(t)
 	ctx, cancel := context.WithCancel(ctx)
 	r.faulty[1].Add(backendtest.Fault{Op: "put", Do: backendtest.Run(cancel)})
-	if err := r.Claim(ctx); err == nil {
+	if err := r.Claim(ctx, Claim{}); err == nil {
 		t.Error("claimed")
 	}
 	r.wantFiles(0, 0, 0)
@@ -110,14 +110,14 @@ func TestClaimAgain(t *testing.T) {
 	data := bytesOf(1, 5000)
 	r.mustPut(testKey, data)
 	puts := r.faultyPuts()
-	if err := r.Claim(ctx); err != nil {
+	if err := r.Claim(ctx, Claim{}); err != nil {
 		t.Error(err)
 	}
 	if r.faultyPuts() > puts {
 		t.Error("something was written")
 	}
 	r.faulty[1].Down(errDown)
-	if err := r.Claim(ctx); err == nil {
+	if err := r.Claim(ctx, Claim{}); err == nil {
 		t.Error("claimed while b1 is down")
 	}
 	r.faulty[1].Up()

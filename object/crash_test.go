@@ -184,8 +184,8 @@ func TestCrashInClaim(t *testing.T) {
 	for i := range whole.mem {
 		whole.mem[i].Delete(whole.pool[i].marker)
 	}
-	crash(t, whole, func(ctx context.Context, r *rig) error { return r.Claim(ctx) }, func(label string, r *rig, err error) {
-		if err := r.Claim(ctx); err != nil {
+	crash(t, whole, func(ctx context.Context, r *rig) error { return r.Claim(ctx, Claim{}) }, func(label string, r *rig, err error) {
+		if err := r.Claim(ctx, Claim{}); err != nil {
 			t.Errorf("%s: claim again: %v", label, err)
 		}
 		r.mustCheck(testKey, false)

@@ -61,7 +61,7 @@ func newWorld(t testing.TB, k, m, n int, lines ...string) *world {
 	}
 	w.config = object.Config{Vault: w.vault, Layout: w.layout, Stores: stores, Patience: 20 * time.Millisecond}
 	w.reopen()
-	if err := w.store.Claim(context.Background()); err != nil {
+	if err := w.store.Claim(context.Background(), object.Claim{}); err != nil {
 		t.Fatal(err)
 	}
 	return w

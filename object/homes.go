@@ -32,16 +32,19 @@ func (p *put) homes() *homes {
 	return h
 }
 
-// keep remembers for the next segments which backends failed.
-func (p *put) keep(h *homes) {
+// keep remembers for the next segments which backends failed, and why. It
+// returns all causes so far.
+func (p *put) keep(h *homes, causes []Cause) []Cause {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.causes = append(p.causes, causes...)
 	for j, at := range h.at {
 		if p.own[j] != at {
 			p.failed = append(p.failed, p.own[j])
 			p.own[j] = at
 		}
 	}
+	return slices.Clone(p.causes)
 }
 
 func (h *homes) of(j int) int {

@@ -159,7 +159,7 @@ func (v *view) sorted() []*incarnation {
 // quorum returns an error unless all but at most m backends answered. The
 // broken ones count as silent.
 func (s *Store) quorum(v *view, broken []int) error {
-	e := &QuorumError{Need: len(s.pool) - s.parity, What: fmt.Sprintf("backends answer (at most %d may be missing)", s.parity)}
+	e := &QuorumError{Need: len(s.pool) - s.silence, What: fmt.Sprintf("backends answer (at most %d may be missing)", s.silence)}
 	for i, err := range v.errs {
 		if err == nil && slices.Contains(broken, i) {
 			err = errBroken

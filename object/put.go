@@ -46,6 +46,7 @@ type put struct {
 	mu     sync.Mutex
 	own    []int // backends by shard; -1 where there is none to take it
 	failed []int // backends that have failed in this store
+	causes []Cause
 }
 
 func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size int64, job *Job) error {
@@ -178,8 +179,9 @@ func (p *put) head(size int64) journalHead {
 }
 
 // putManifests puts the manifest on the object's own backends, at least m+1.
-// The first m go ahead: if we die in mid-write no more than m copies are torn
-// while none is whole, so that a reader can still prove what is absent.
+// As many as may be silent go ahead: if we die in mid-write no more copies than
+// that are torn while none is whole, so that a reader can still prove what is
+// absent.
 func (p *put) putManifests(ctx context.Context, v *view) error {
 	s := p.store
 	var own []int
@@ -206,7 +208,7 @@ func (p *put) putManifests(ctx context.Context, v *view) error {
 		}
 		return batch
 	}
-	for batch := next(s.parity); len(batch) > 0; batch = next(max(s.parity+1-stored, len(own)-len(tried), 0)) {
+	for batch := next(s.silence); len(batch) > 0; batch = next(max(s.parity+1-stored, len(own)-len(tried), 0)) {
 		errs := fanOut(batch, func(i int) error { return s.putManifest(ctx, s.pool[i], p.m) })
 		for j, err := range errs {
 			if err == nil {

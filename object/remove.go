@@ -101,7 +101,7 @@ func (s *Store) bury(ctx context.Context, v *view, inc *incarnation, job *Job) e
 // putTombstones puts a tombstone on every backend that answers and has none,
 // on all but at most m of the pool.
 func (s *Store) putTombstones(ctx context.Context, v *view, inc *incarnation) error {
-	e := &QuorumError{Need: max(len(s.pool)-s.parity, s.parity+1), What: "tombstones stand; try again when more backends answer"}
+	e := &QuorumError{Need: max(len(s.pool)-s.silence, s.parity+1), What: "tombstones stand; try again when more backends answer"}
 	errs := s.each(ctx, 0, func(ctx context.Context, i int, b *member) error {
 		if v.errs[i] != nil || slices.Contains(inc.tombs, i) {
 			return v.errs[i]
@@ -160,7 +160,7 @@ func (s *Store) shardsRemain(v *view, inc *incarnation, left []place) error {
 		perSegment[at.Segment]++
 		most = max(most, perSegment[at.Segment])
 	}
-	k := s.layout.Data
+	k := s.layout.LeastData
 	if inc.manifest != nil {
 		k = inc.manifest.Data
 	}

@@ -62,7 +62,7 @@ func newRig(t testing.TB, k, m, n int, more ...string) *rig {
 		r.mem = append(r.mem, backendtest.NewMemory())
 	}
 	r.start()
-	if err := r.Claim(ctx); err != nil {
+	if err := r.Claim(ctx, Claim{}); err != nil {
 		t.Fatalf("claim: %v", err)
 	}
 	r.gate.reset()

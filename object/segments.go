@@ -141,8 +141,7 @@ func (p *put) putShards(ctx context.Context, i int, shards [][]byte, tags []eras
 		}
 		return nil
 	})
-	p.keep(home)
-	return out, slices.Concat(errs...)
+	return out, p.keep(home, slices.Concat(errs...))
 }
 
 // changed says that the source is not what an interrupted store has read: the

@@ -34,6 +34,9 @@ type Config struct {
 	Patience time.Duration
 }
 
+// maxMarker is the largest marker file in bytes.
+const maxMarker = 16 << 10
+
 const (
 	// DefaultMemory is 96 MiB of segments.
 	DefaultMemory = 96 << 20
@@ -48,7 +51,8 @@ type Store struct {
 	vault    *vault.Vault
 	layout   *layout.Layout
 	pool     []*member
-	parity   int // m: so many backends may be silent
+	parity   int // m: records are written on m+1 backends, a domain gets at most m shards
+	silence  int // the least m of all layouts so far: so many backends may be silent
 	budget   *budget
 	cpu      *semaphore.Weighted // segments being coded at once
 	journal  string
@@ -65,6 +69,7 @@ type member struct {
 	names  *vault.Names
 	marker string                     // its name
 	verify func(message []byte) error // its content
+	newer  func(ctx context.Context) error
 	pace   pace
 }
 
@@ -91,7 +96,7 @@ var errOff = errors.New("switched off in the layout")
 // New returns the Store of a layout whose backends have ids.
 func New(c Config) (*Store, error) {
 	s := &Store{
-		vault: c.Vault, layout: c.Layout, parity: c.Layout.Parity, journal: c.Journal,
+		vault: c.Vault, layout: c.Layout, parity: c.Layout.Parity, silence: c.Layout.LeastParity, journal: c.Journal,
 		patience: c.Patience, codes: map[[2]int]*erasure.Code{},
 		cpu: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
 	}
@@ -107,8 +112,15 @@ func New(c Config) (*Store, error) {
 			return nil, fmt.Errorf("backend %s has no id: the layout was not applied", b.Name)
 		}
 		names := c.Vault.Names(b.ID)
-		m := &member{Backend: b, store: c.Stores[b.ID], names: names, marker: manifest.MarkerName(names)}
-		m.verify = func(message []byte) error { return manifest.OpenMarker(c.Vault, b.ID, message) }
+		m := &member{Backend: b, store: c.Stores[b.ID], names: names, marker: manifest.MarkerName(names, c.Layout.Hash)}
+		m.verify = func(message []byte) error {
+			hash, err := manifest.OpenMarker(c.Vault, b.ID, message)
+			if err == nil && hash != c.Layout.Hash {
+				err = manifest.ErrInvalid
+			}
+			return err
+		}
+		m.newer = func(ctx context.Context) error { return m.otherLayout(ctx, c.Vault, c.Layout) }
 		if b.State == layout.Off {
 			m.store = nil
 		}
@@ -150,9 +162,12 @@ func (b *member) path(id vault.ObjectID, n manifest.Name) string {
 // prove reads the backend's marker. A not-found that came before it is then
 // definite: this is the right place, mounted and logged in.
 func (b *member) prove(ctx context.Context) error {
-	message := make([]byte, 16<<10)
+	message := make([]byte, maxMarker)
 	n, err := b.store.Get(ctx, b.marker, message)
 	if errors.Is(err, backends.ErrNotFound) {
+		if err := b.newer(ctx); err != nil {
+			return err
+		}
 		return errors.New("its marker is not there: not mounted, another account, or emptied")
 	}
 	if err != nil {
@@ -160,6 +175,24 @@ func (b *member) prove(ctx context.Context) error {
 	}
 	if b.verify(message[:n]) != nil {
 		return errors.New("its marker is damaged or of another vault")
+	}
+	return nil
+}
+
+// otherLayout says if another layout is in force on a backend, which is why
+// the marker of ours is not there.
+func (b *member) otherLayout(ctx context.Context, v *vault.Vault, ours *layout.Layout) error {
+	entries, err := b.store.List(ctx, "")
+	if err != nil {
+		return nil // the missing marker is news enough
+	}
+	for _, e := range entries {
+		if kind, ok := manifest.ParseRootName(e.Name); !ok || kind != manifest.RootLayout {
+			continue
+		}
+		if l, err := b.readLayout(ctx, v, e); err == nil && l != nil && l.Hash != ours.Hash && l.Epoch >= ours.Epoch {
+			return fmt.Errorf("a layout of epoch %d is in force there and this clone has one of epoch %d: run git annex sync, then try again", l.Epoch, ours.Epoch)
+		}
 	}
 	return nil
 }
@@ -195,7 +228,7 @@ func (s *Store) each(ctx context.Context, patience time.Duration, fn func(ctx co
 		case <-expired:
 			cancel(fmt.Errorf("no answer %v after the others", patience))
 		}
-		if late == nil && patience > 0 && succeeded >= len(s.pool)-s.parity {
+		if late == nil && patience > 0 && succeeded >= len(s.pool)-s.silence {
 			late = time.NewTimer(patience)
 			defer late.Stop()
 			expired = late.C

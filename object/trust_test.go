@@ -406,7 +406,7 @@ func TestClaim(t *testing.T) {
 			n.memory[i].Set(name, data)
 		}
 	}
-	if err := n.store.Claim(context.Background()); err != nil {
+	if err := n.store.Claim(context.Background(), object.Claim{}); err != nil {
 		t.Error(err)
 	}
 	// with content it is somebody's
@@ -418,17 +418,17 @@ func TestClaim(t *testing.T) {
 	for name, data := range w.memory[1].Files() {
 		n.memory[0].Set(name, data)
 	}
-	if err := n.store.Claim(context.Background()); err == nil || !strings.Contains(err.Error(), "b0: ") || !strings.Contains(err.Error(), "another shardraid remote") {
+	if err := n.store.Claim(context.Background(), object.Claim{}); err == nil || !strings.Contains(err.Error(), "b0: ") || !strings.Contains(err.Error(), "another shardraid remote") {
 		t.Error(err)
 	}
 	n = fresh()
 	n.memory[2].Set("holiday.jpg", nil)
-	if err := n.store.Claim(context.Background()); err == nil || !strings.Contains(err.Error(), "holiday.jpg") {
+	if err := n.store.Claim(context.Background(), object.Claim{}); err == nil || !strings.Contains(err.Error(), "holiday.jpg") {
 		t.Error(err)
 	}
 	n = fresh()
 	n.faulty[1].Down(errors.New("login refused"))
-	if err := n.store.Claim(context.Background()); err == nil || !strings.Contains(err.Error(), "login refused") {
+	if err := n.store.Claim(context.Background(), object.Claim{}); err == nil || !strings.Contains(err.Error(), "login refused") {
 		t.Error(err)
 	}
 	for i, m := range n.memory {
@@ -440,7 +440,7 @@ func TestClaim(t *testing.T) {
 	n = fresh()
 	n.config.Stores[n.layout.Backends[1].ID] = n.faulty[0]
 	n.reopen()
-	if err := n.store.Claim(context.Background()); err == nil || !strings.Contains(err.Error(), "same place as backend") {
+	if err := n.store.Claim(context.Background(), object.Claim{}); err == nil || !strings.Contains(err.Error(), "same place as backend") {
 		t.Error(err)
 	}
 	if len(n.memory[0].Names())+len(n.memory[2].Names()) > 0 {

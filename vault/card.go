@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"sync"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
@@ -18,76 +20,132 @@ type Mode string
 const (
 	Local      Mode = "local"      // the secret stays in this clone's credential store
 	Recipients Mode = "recipients" // wrapped to GPG keys
+	Passphrase Mode = "passphrase" // wrapped to a stretched passphrase
 )
 
-// Card is the public side of a vault. It travels in the remote's git-annex
-// configuration and shows no secret (docs/format.md, section 9).
+const (
+	cardKind = "shardraid-card-v1"
+	maxCard  = 1 << 20 // bytes of text
+)
+
+// Card is the public side of a vault, signed by its owner key. It travels in
+// the remote's git-annex configuration and shows no secret (docs/format.md,
+// section 9).
 type Card struct {
-	mode       Mode
-	recipients []string
-	wrapped    []byte
-	owner      *openpgp.Entity // public key
+	Access
+	owner  *openpgp.Entity // public key
+	signed []byte
 
 	mu sync.Mutex // see Vault.mu
 }
 
-type cardDocument struct {
-	Mode       Mode     `json:"mode"`
+// Access is how a vault can be opened.
+type Access struct {
+	// Serial begins at 1 and grows with each change: the newest card counts.
+	Serial int `json:"serial"`
+	// Mode says which of the fields below are there.
+	Mode Mode `json:"mode"`
+	// Recipients are full fingerprints of GPG keys.
 	Recipients []string `json:"recipients,omitempty"`
-	Wrapped    []byte   `json:"wrapped,omitempty"`
-	Owner      []byte   `json:"owner"`
+	// Wrapped is the vault document as Wrap or WrapPassphrase returned it.
+	Wrapped []byte `json:"wrapped,omitempty"`
+	// Creator is the GPG key that vouches for the vault.
+	Creator Creator `json:"creator,omitzero"`
 }
 
-// Card returns the vault's card. wrapped is the vault encrypted to the
-// recipients' GPG keys, or nil for a local vault.
-func (v *Vault) Card(recipients []string, wrapped []byte) (*Card, error) {
-	var buf bytes.Buffer
-	if err := v.owner.Serialize(&buf); err != nil {
+// envelope lets a reader find the key with which to check the card.
+type envelope struct {
+	Owner []byte `json:"owner"`
+	Card  []byte `json:"card"`
+}
+
+// Card signs a card for the vault.
+func (v *Vault) Card(a Access) (*Card, error) {
+	if err := a.validate(); err != nil {
 		return nil, fmt.Errorf("write vault card: %w", err)
 	}
-	doc := cardDocument{Mode: Local, Owner: buf.Bytes()}
-	if len(recipients) > 0 {
-		doc.Mode, doc.Recipients, doc.Wrapped = Recipients, recipients, wrapped
+	body, err := json.Marshal(a)
+	if err != nil {
+		return nil, fmt.Errorf("write vault card: %w", err)
 	}
-	return newCard(doc)
+	signed, err := v.Sign(cardKind, body)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := publicKey(v.owner)
+	if err != nil {
+		return nil, fmt.Errorf("write vault card: %w", err)
+	}
+	return newCard(envelope{owner, signed})
 }
 
-// ParseCard reads what String wrote.
+// ParseCard reads what String wrote and checks its signature. It is a card of
+// some vault: whose, the caller must know.
 func ParseCard(text string) (*Card, error) {
+	if len(text) > maxCard {
+		return nil, errors.New("read vault card: it is too large")
+	}
 	data, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, fmt.Errorf("read vault card: %w", err)
 	}
-	var doc cardDocument
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&doc); err != nil {
+	var e envelope
+	if err := strictJSON(data, &e); err != nil {
 		return nil, fmt.Errorf("read vault card: %w", err)
 	}
-	return newCard(doc)
+	return newCard(e)
 }
 
-func newCard(doc cardDocument) (*Card, error) {
-	if doc.Mode != Local && doc.Mode != Recipients {
-		return nil, fmt.Errorf("read vault card: mode %q is not known: a newer shardraid may have written it", doc.Mode)
-	}
-	owner, err := openpgp.ReadEntity(packet.NewReader(bytes.NewReader(doc.Owner)))
+func newCard(e envelope) (*Card, error) {
+	owner, err := openpgp.ReadEntity(packet.NewReader(bytes.NewReader(e.Owner)))
 	if err != nil {
 		return nil, fmt.Errorf("read vault card: owner key: %w", err)
 	}
 	if owner.PrivateKey != nil {
 		return nil, errors.New("read vault card: it holds a private key")
 	}
-	return &Card{mode: doc.Mode, recipients: doc.Recipients, wrapped: doc.Wrapped, owner: owner}, nil
+	body, err := verify(cardKind, e.Card, owner)
+	if err != nil {
+		return nil, fmt.Errorf("read vault card: %w", err)
+	}
+	c := &Card{owner: owner, signed: e.Card}
+	if err := strictJSON(body, &c.Access); err != nil {
+		return nil, fmt.Errorf("read vault card: %w", err)
+	}
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("read vault card: %w", err)
+	}
+	return c, nil
+}
+
+func (a *Access) validate() error {
+	valid := a.Serial >= 1
+	switch a.Mode {
+	case Local:
+		valid = valid && a.Recipients == nil && a.Wrapped == nil
+	case Passphrase:
+		valid = valid && a.Recipients == nil && a.Wrapped != nil
+	case Recipients:
+		valid = valid && len(a.Recipients) > 0 && a.Wrapped != nil
+	default:
+		return fmt.Errorf("mode %q is not known: a newer shardraid may have written it", a.Mode)
+	}
+	for _, fpr := range append(slices.Clone(a.Recipients), a.Creator.Key) {
+		valid = valid && (fpr == "" || fullFingerprint.MatchString(fpr))
+	}
+	if !valid {
+		return fmt.Errorf("its fields do not go together (mode %s, serial %d)", a.Mode, a.Serial)
+	}
+	return nil
 }
 
 // String returns the card as one line of base64.
 func (c *Card) String() string {
-	var buf bytes.Buffer
-	if err := c.owner.Serialize(&buf); err != nil {
+	owner, err := publicKey(c.owner)
+	if err != nil {
 		panic("vault: internal error: " + err.Error()) // it was parsed from bytes
 	}
-	data, err := json.Marshal(cardDocument{c.mode, c.recipients, c.wrapped, buf.Bytes()})
+	data, err := json.Marshal(envelope{owner, c.signed})
 	if err != nil {
 		panic("vault: internal error: " + err.Error())
 	}
@@ -97,18 +155,28 @@ func (c *Card) String() string {
 // Fingerprint names the vault.
 func (c *Card) Fingerprint() string { return fingerprint(c.owner) }
 
-// Mode says who can open the vault.
-func (c *Card) Mode() Mode { return c.mode }
-
-// Recipients returns the fingerprints of the GPG keys that open the vault.
-func (c *Card) Recipients() []string { return c.recipients }
-
-// Wrapped returns the vault as wrapped for the recipients.
-func (c *Card) Wrapped() []byte { return c.wrapped }
-
 // Verify returns the body that the vault's owner key signed, or ErrRecord.
 func (c *Card) Verify(kind string, signed []byte) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return verify(kind, signed, c.owner)
+}
+
+func publicKey(e *openpgp.Entity) ([]byte, error) {
+	var buf bytes.Buffer
+	err := e.Serialize(&buf)
+	return buf.Bytes(), err
+}
+
+// strictJSON reads exactly one value with no unknown fields.
+func strictJSON(data []byte, to any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(to); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("data after its end")
+	}
+	return nil
 }

@@ -5,14 +5,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"time"
 )
 
-// gpgTimeout ends a gpg that waits for a person who is not there.
-const gpgTimeout = 60 * time.Second
+const (
+	// gpgTimeout ends a gpg that waits for a person who is not there.
+	gpgTimeout = 60 * time.Second
+	// maxOutput bounds what a compressed message can blow up to.
+	maxOutput = 2 * MaxRecord
+)
 
 var fullFingerprint = regexp.MustCompile(`^([0-9A-F]{40}|[0-9A-F]{64})$`)
 
@@ -30,39 +35,53 @@ func ParseRecipients(list string) ([]string, error) {
 	return recipients, nil
 }
 
-// Wrap encrypts the vault to the GPG keys with these full fingerprints. gpg
-// refuses keys that are unknown, expired or revoked.
-func Wrap(ctx context.Context, v *Vault, recipients []string) ([]byte, error) {
-	plain, err := v.Marshal()
-	if err != nil {
-		return nil, err
-	}
+// encryptTo encrypts to GPG keys, named in the message or hidden.
+func encryptTo(ctx context.Context, plain []byte, recipients []string, how string) ([]byte, error) {
 	// The fingerprint is full, so the key needs no trust by name.
 	args := []string{"--encrypt", "--trust-model", "always"}
 	for _, fpr := range recipients {
-		args = append(args, "--recipient", fpr)
+		args = append(args, how, fpr)
 	}
 	wrapped, status, err := runGPG(ctx, plain, args...)
 	if err != nil {
 		return nil, fmt.Errorf("wrap vault: %w: are all of %s in your keyring (gpg --list-keys), not expired and not revoked?", err, strings.Join(recipients, ", "))
 	}
-	if !bytes.Contains(status, []byte("[GNUPG:] END_ENCRYPTION")) {
+	if !hasStatus(status, "END_ENCRYPTION") {
 		return nil, errors.New("wrap vault: gpg did not finish the encryption")
 	}
 	return wrapped, nil
 }
 
-// Unwrap opens the vault of a card with the user's GPG key, through gpg and
-// its agent.
-func Unwrap(ctx context.Context, card *Card) (*Vault, error) {
-	plain, status, err := runGPG(ctx, card.wrapped, "--decrypt")
+// decrypt opens what encryptTo wrote; recipients are for the error text.
+func decrypt(ctx context.Context, message []byte, recipients []string) ([]byte, error) {
+	plain, status, err := runGPG(ctx, message, "--decrypt")
 	if err != nil {
-		return nil, fmt.Errorf("open vault %s: %w: it opens with the GPG keys %s: if yours is locked, unlock it (echo | gpg --sign --local-user KEY >/dev/null) and try again", card.Fingerprint(), err, strings.Join(card.recipients, ", "))
+		return nil, explainDecrypt(err, string(status), recipients)
 	}
-	if !bytes.Contains(status, []byte("[GNUPG:] DECRYPTION_OKAY")) {
-		return nil, fmt.Errorf("open vault %s: gpg did not vouch for what it decrypted", card.Fingerprint())
+	if !hasStatus(status, "DECRYPTION_OKAY") {
+		return nil, errors.New("gpg did not vouch for what it decrypted")
 	}
-	return Parse(plain, card)
+	return plain, nil
+}
+
+// explainDecrypt tells a missing key from one that is locked.
+func explainDecrypt(err error, status string, recipients []string) error {
+	keys := "that may open it"
+	if len(recipients) > 0 {
+		keys = strings.Join(recipients, ", ")
+	}
+	if n := strings.Count(status, "[GNUPG:] NO_SECKEY "); n > 0 && n >= strings.Count(status, "[GNUPG:] ENC_TO ") {
+		return fmt.Errorf("%w: it opens with the GPG keys %s, and you have the secret key of none", err, keys)
+	}
+	example := "KEY"
+	if len(recipients) > 0 {
+		example = recipients[0]
+	}
+	return fmt.Errorf("%w: it opens with the GPG keys %s: if yours is locked or on a card, unlock it (echo | gpg --encrypt -r %s | gpg --decrypt) and try again", err, keys, example)
+}
+
+func hasStatus(status []byte, word string) bool {
+	return bytes.Contains(append([]byte("\n"), status...), []byte("\n[GNUPG:] "+word))
 }
 
 // runGPG runs gpg once, input on its stdin, and returns its output and its
@@ -71,19 +90,53 @@ func runGPG(ctx context.Context, input []byte, args ...string) (output, status [
 	ctx, cancel := context.WithTimeout(ctx, gpgTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "gpg", append([]string{"--batch", "--no-tty", "--quiet", "--status-fd", "2"}, args...)...)
-	var out, errs bytes.Buffer
+	out, errs := limitedBuffer{limit: maxOutput}, limitedBuffer{limit: 1 << 20}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &out, &errs
+	cmd.Env = gpgEnvironment()
 	cmd.WaitDelay = time.Second
 	err = cmd.Run()
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, nil, errors.New("gpg is not installed (apt install gnupg)")
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, errs.Bytes(), fmt.Errorf("gpg gave no answer within %s: it may wait for a passphrase or a card", gpgTimeout)
 	case ctx.Err() != nil:
-		return nil, nil, fmt.Errorf("gpg gave no answer within %s", gpgTimeout)
+		return nil, errs.Bytes(), fmt.Errorf("gpg: %w", context.Cause(ctx))
+	case out.over:
+		return nil, errs.Bytes(), errors.New("gpg: more output than a vault has")
 	case err != nil:
-		return nil, nil, fmt.Errorf("gpg: %s", complaint(errs.String(), err))
+		return nil, errs.Bytes(), fmt.Errorf("gpg: %s", complaint(errs.String(), err))
 	}
 	return out.Bytes(), errs.Bytes(), nil
+}
+
+// gpgEnvironment tells pinentry which terminal to ask on: git-annex has our
+// stdin and stdout, and its user's terminal is on stderr.
+func gpgEnvironment() []string {
+	env := os.Environ()
+	if os.Getenv("GPG_TTY") != "" {
+		return env
+	}
+	name, err := os.Readlink("/proc/self/fd/2")
+	if err == nil && strings.HasPrefix(name, "/dev/") && name != os.DevNull {
+		env = append(env, "GPG_TTY="+name)
+	}
+	return env
+}
+
+// limitedBuffer keeps what fits and lets the rest go.
+type limitedBuffer struct {
+	bytes.Buffer
+	limit int
+	over  bool
+}
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if len(p) > b.limit-b.Len() {
+		b.over = true
+		return len(p), nil
+	}
+	return b.Buffer.Write(p)
 }
 
 // complaint picks the last line that gpg meant for a person.

@@ -61,7 +61,7 @@ func TestWrapUnwrap(t *testing.T) {
 	if bytes.Contains(wrapped, v.master) {
 		t.Error("wrapped vault shows the master secret")
 	}
-	card, err := v.Card([]string{fpr}, wrapped)
+	card, err := v.Card(Access{Serial: 1, Mode: Recipients, Recipients: []string{fpr}, Wrapped: wrapped})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestWrapUnwrap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if card, err = v.Card([]string{fpr}, substitute); err != nil {
+	if card, err = v.Card(Access{Serial: 1, Mode: Recipients, Recipients: []string{fpr}, Wrapped: substitute}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Unwrap(context.Background(), card); err == nil {
@@ -88,7 +88,7 @@ func TestWrapUnwrap(t *testing.T) {
 
 	// Without the key.
 	gpg(t, nil, "--yes", "--delete-secret-and-public-key", fpr)
-	if card, err = v.Card([]string{fpr}, wrapped); err != nil {
+	if card, err = v.Card(Access{Serial: 1, Mode: Recipients, Recipients: []string{fpr}, Wrapped: wrapped}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Unwrap(context.Background(), card); err == nil || !strings.Contains(err.Error(), fpr) {

@@ -14,9 +14,9 @@ var Encoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPaddin
 // Names makes the names that one backend sees. Two backends share none of
 // them (docs/format.md, section 4).
 type Names struct {
-	dirKey []byte
-	block  cipher.Block
-	marker string
+	dirKey    []byte
+	block     cipher.Block
+	markerKey []byte
 }
 
 // Names returns the names of the backend with this id.
@@ -26,17 +26,15 @@ func (v *Vault) Names(backendID string) *Names {
 		panic("vault: internal error: " + err.Error()) // the key has 32 bytes
 	}
 	return &Names{
-		dirKey: v.derive(v.names, []byte(backendID), "directory"),
-		block:  block,
-		marker: Encoding.EncodeToString(v.derive(v.names, []byte(backendID), "marker")[:20]),
+		dirKey:    v.derive(v.names, []byte(backendID), "directory"),
+		block:     block,
+		markerKey: v.derive(v.names, []byte(backendID), "marker"),
 	}
 }
 
 // Dir returns the directory of an object: two levels, "ab/cdef…".
 func (n *Names) Dir(id ObjectID) string {
-	mac := hmac.New(sha256.New, n.dirKey)
-	mac.Write(id[:])
-	name := Encoding.EncodeToString(mac.Sum(nil)[:20])
+	name := keyedName(n.dirKey, id[:])
 	return name[:2] + "/" + name[2:]
 }
 
@@ -58,5 +56,13 @@ func (n *Names) ParseIncarnation(name string) (Incarnation, bool) {
 	return inc, true
 }
 
-// Marker returns the name of the backend's marker file, without its ending.
-func (n *Names) Marker() string { return n.marker }
+// Marker returns the name of the backend's marker file under the layout with
+// this hash, without its ending.
+func (n *Names) Marker(layoutHash string) string { return keyedName(n.markerKey, []byte(layoutHash)) }
+
+// keyedName returns 32 characters.
+func keyedName(key, of []byte) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(of)
+	return Encoding.EncodeToString(mac.Sum(nil)[:20])
+}

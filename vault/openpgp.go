@@ -33,13 +33,13 @@ func (v *Vault) OpenRecord(kind string, message []byte) ([]byte, error) {
 	return v.open(kind, message, v.custody)
 }
 
-// SealMarker is SealRecord, signed by the owner key.
-func (v *Vault) SealMarker(kind string, body []byte) ([]byte, error) {
+// SealOwned is SealRecord, signed by the owner key.
+func (v *Vault) SealOwned(kind string, body []byte) ([]byte, error) {
 	return v.seal(kind, body, v.owner)
 }
 
-// OpenMarker is OpenRecord, for what SealMarker wrote.
-func (v *Vault) OpenMarker(kind string, message []byte) ([]byte, error) {
+// OpenOwned is OpenRecord, for what SealOwned wrote.
+func (v *Vault) OpenOwned(kind string, message []byte) ([]byte, error) {
 	return v.open(kind, message, v.owner)
 }
 
@@ -58,7 +58,7 @@ func (v *Vault) seal(kind string, body []byte, signer *openpgp.Entity) ([]byte, 
 }
 
 func (v *Vault) open(kind string, message []byte, signer *openpgp.Entity) ([]byte, error) {
-	if err := checkShape(message); err != nil {
+	if err := checkShape(message, tagSessionKey, tagEncrypted); err != nil {
 		return nil, err
 	}
 	v.mu.Lock()
@@ -142,17 +142,22 @@ func readBody(md *openpgp.MessageDetails, kind, signer string) ([]byte, error) {
 
 const (
 	tagSessionKey = 1  // public-key encrypted session key packet
+	tagPassphrase = 3  // symmetric-key encrypted session key packet
 	tagEncrypted  = 18 // symmetrically encrypted, integrity protected data packet
 )
 
-// checkShape lets only the shape through that seal writes: one session key,
-// then the encrypted data. Thousands of session keys cost seconds each.
-func checkShape(message []byte) error {
+// symmetricTime is the clock of what is encrypted to a passphrase: it has no
+// signature, so no time counts.
+var symmetricTime = time.Unix(0, 0)
+
+// checkShape lets only the shape through that we write: one session key, then
+// the encrypted data. Thousands of session keys cost seconds each.
+func checkShape(message []byte, tags ...uint8) error {
 	if len(message) > MaxRecord {
 		return fmt.Errorf("%w: too large", ErrRecord)
 	}
 	r := packet.NewOpaqueReader(bytes.NewReader(message))
-	for _, want := range []uint8{tagSessionKey, tagEncrypted} {
+	for _, want := range tags {
 		p, err := r.Next()
 		if err != nil || p.Tag != want {
 			return fmt.Errorf("%w: not an encrypted message", ErrRecord)

@@ -118,9 +118,7 @@ func Parse(signed []byte, card *Card) (*Vault, error) {
 		return nil, fmt.Errorf("read vault: %w", err)
 	}
 	var doc document
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&doc); err != nil {
+	if err := strictJSON(body, &doc); err != nil {
 		return nil, fmt.Errorf("read vault: %w", err)
 	}
 	if len(doc.Master) != 32 || len(doc.Names) != 32 {

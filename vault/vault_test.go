@@ -25,7 +25,7 @@ func newVault(t testing.TB) (*Vault, *Card) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	card, err := v.Card(nil, nil)
+	card, err := v.Card(Access{Serial: 1, Mode: Local})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestOpenRecordRefuses(t *testing.T) {
 		return message
 	}
 	good := seal(v, "a-v1")
-	marker, err := v.SealMarker("a-v1", body)
+	marker, err := v.SealOwned("a-v1", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestOpenRecordRefuses(t *testing.T) {
 	// Signed by us, encrypted to us, but the wrong signer for a record; and
 	// encrypted to us by a stranger.
 	stranger := &Vault{created: v.created, custody: v.custody, owner: other.custody, rand: v.rand}
-	foreign, err := stranger.SealMarker("a-v1", body)
+	foreign, err := stranger.SealOwned("a-v1", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,10 +135,10 @@ func TestOpenRecordRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want ErrRecord", name, err)
 		}
 	}
-	if _, err := v.OpenMarker("a-v1", marker); err != nil {
+	if _, err := v.OpenOwned("a-v1", marker); err != nil {
 		t.Error(err)
 	}
-	if _, err := v.OpenMarker("a-v1", foreign); !errors.Is(err, ErrRecord) {
+	if _, err := v.OpenOwned("a-v1", foreign); !errors.Is(err, ErrRecord) {
 		t.Errorf("stranger's marker: %v", err)
 	}
 	if _, err := card.Verify("a-v1", signed); err != nil {
@@ -183,7 +183,7 @@ func TestNoWallClock(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		card, err := v.Card(nil, nil)
+		card, err := v.Card(Access{Serial: 1, Mode: Local})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,7 +233,7 @@ func TestNames(t *testing.T) {
 			}
 		}
 	}
-	if a.Marker() == b.Marker() {
+	if a.Marker("x") == b.Marker("x") {
 		t.Error("two backends share a marker name")
 	}
 	for _, bad := range []string{"", "a", strings.Repeat("a", 25), strings.Repeat("a", 27), strings.Repeat("A", 26), strings.Repeat("a", 25) + "b", strings.Repeat("1", 26)} {
@@ -286,7 +286,7 @@ func TestGoldenVault(t *testing.T) {
 	if body, err := v.OpenRecord(g.Kind, unbase(t, g.Record)); err != nil || string(body) != g.Body {
 		t.Errorf("golden record: %q, %v", body, err)
 	}
-	if body, err := v.OpenMarker(g.Kind, unbase(t, g.MarkerDocument)); err != nil || string(body) != g.Body {
+	if body, err := v.OpenOwned(g.Kind, unbase(t, g.MarkerDocument)); err != nil || string(body) != g.Body {
 		t.Errorf("golden marker: %q, %v", body, err)
 	}
 }
@@ -297,7 +297,7 @@ func describe(t *testing.T, v *Vault, g goldenVault) goldenVault {
 	n := v.Names(g.BackendID)
 	g.ObjectID = v.ObjectID(g.Key).String()
 	g.Content, g.Sealed, g.Tag = hex.EncodeToString(content[:]), hex.EncodeToString(sealed[:]), hex.EncodeToString(tag[:])
-	g.Dir, g.IncarnationName, g.Marker = n.Dir(v.ObjectID(g.Key)), n.Incarnation(inc), n.Marker()
+	g.Dir, g.IncarnationName, g.Marker = n.Dir(v.ObjectID(g.Key)), n.Incarnation(inc), n.Marker("x")
 	return g
 }
 
@@ -317,7 +317,7 @@ func writeGoldenVault(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	marker, err := v.SealMarker(g.Kind, []byte(g.Body))
+	marker, err := v.SealOwned(g.Kind, []byte(g.Body))
 	if err != nil {
 		t.Fatal(err)
 	}

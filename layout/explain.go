@@ -1,0 +1,195 @@
+package layout
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+)
+
+// LossOdds are the account death rates that Explain shows.
+var LossOdds = [...]float64{0.02, 0.05, 0.10, 0.20}
+
+// Explain says in lines for a person what the layout survives and costs.
+func (l *Layout) Explain() []string {
+	shards, members := l.Data+l.Parity, l.activeDomains()
+	lines := []string{
+		fmt.Sprintf("%d data + %d parity shards over %d active backends in %d domains: %.2f bytes stored per byte",
+			l.Data, l.Parity, sum(members), len(members), float64(shards)/float64(l.Data)),
+		fmt.Sprintf("any %d backends may be lost: yes (a backend holds one shard of a segment at most)", l.Parity),
+		fmt.Sprintf("any one domain may be lost: yes (the largest, %s, has %d backends and gets %d shards of a segment at most)",
+			largest(members), members[largest(members)], min(members[largest(members)], l.Parity)),
+		fmt.Sprintf("a store succeeds with %d of %d shards; until the rest is filled in, such a file survives the loss of %d backends",
+			l.WriteQuorum, shards, l.WriteQuorum-l.Data),
+		fmt.Sprintf("files up to %s are kept whole, in %d places", sizeText(l.Inline), l.Parity+1),
+		"odds to lose a given file before anything is replaced:",
+		"  each account dies with probability      " + oddsRow(func(p float64) string { return fmt.Sprintf("%.0f %%", p*100) }),
+		"  accounts die independently              " + oddsRow(func(p float64) string { return fmt.Sprintf("%.1e", l.LossByAccount(p)) }),
+	}
+	if len(members) < sum(members) {
+		lines = append(lines, "  whole domains die, at the worst places  "+oddsRow(func(p float64) string { return fmt.Sprintf("%.1e", l.LossByDomain(p)) }))
+	}
+	if quorum := l.WriteQuorum; quorum < shards {
+		lines = append(lines, fmt.Sprintf("  stored with %3d shards only             ", quorum)+
+			oddsRow(func(p float64) string { return fmt.Sprintf("%.1e", lossOf(ones(quorum), quorum-l.Data, p)) }))
+	}
+	if spare := sum(members) - shards; spare > 0 {
+		lines = append(lines, fmt.Sprintf("%d spare backends: so many may be down while files are stored whole", spare))
+	} else {
+		lines = append(lines, "no spare backend: "+noSpare(shards-l.WriteQuorum))
+	}
+	for _, b := range l.Backends {
+		if b.State != Active {
+			lines = append(lines, fmt.Sprintf("backend %s is %s: it gets no new shards", b.Name, b.State))
+		}
+	}
+	return lines
+}
+
+func noSpare(missing int) string {
+	if missing == 0 {
+		return "nothing is stored while one backend is down (write_quorum, or more backends, would help)"
+	}
+	return fmt.Sprintf("at most %d may be down while files are stored", missing)
+}
+
+// LossByAccount returns the odds to lose a wholly stored object if each
+// account dies independently with probability p.
+func (l *Layout) LossByAccount(p float64) float64 {
+	return lossOf(ones(l.Data+l.Parity), l.Parity, p)
+}
+
+// LossByDomain returns the same if whole domains die, for an object that lies
+// as unluckily as the layout allows.
+func (l *Layout) LossByDomain(p float64) float64 {
+	sizes := slices.SortedFunc(maps.Values(l.activeDomains()), func(a, b int) int { return cmp.Compare(b, a) })
+	left := l.Data + l.Parity
+	var counts []int
+	for _, n := range sizes {
+		n = min(n, l.Parity, left)
+		counts = append(counts, n)
+		left -= n
+	}
+	return lossOf(counts, l.Parity, p)
+}
+
+// lossOf returns the odds that more than spare shards are lost where group i
+// of counts[i] shards is lost with probability p.
+func lossOf(counts []int, spare int, p float64) float64 {
+	odds := []float64{1} // by lost shards
+	for _, n := range counts {
+		next := make([]float64, len(odds)+n)
+		for lost, o := range odds {
+			next[lost] += o * (1 - p)
+			next[lost+n] += o * p
+		}
+		odds = next
+	}
+	loss := 0.0
+	for lost := len(odds) - 1; lost > spare; lost-- { // small ones first
+		loss += odds[lost]
+	}
+	return math.Min(loss, 1)
+}
+
+// Diff says in lines for a person what changes from one layout to another.
+func Diff(from, to *Layout) []string {
+	var lines []string
+	change := func(what string, a, b any) {
+		if a != b {
+			lines = append(lines, fmt.Sprintf("%s: %v -> %v", what, a, b))
+		}
+	}
+	change("data", from.Data, to.Data)
+	change("parity", from.Parity, to.Parity)
+	change("shard_size", sizeText(from.ShardSize), sizeText(to.ShardSize))
+	change("write_quorum", from.WriteQuorum, to.WriteQuorum)
+	change("inline", sizeText(from.Inline), sizeText(to.Inline))
+	if from.Data != to.Data || from.Parity != to.Parity {
+		lines = append(lines, "  what is stored already keeps its own data and parity")
+	}
+	named := func(l *Layout, name string) *Backend {
+		for i := range l.Backends {
+			if l.Backends[i].Name == name {
+				return &l.Backends[i]
+			}
+		}
+		return nil
+	}
+	for _, b := range from.Backends {
+		now := named(to, b.Name)
+		if now == nil {
+			lines = append(lines, fmt.Sprintf("backend %s: gone (%s)", b.Name, b.Remote))
+			continue
+		}
+		change("backend "+b.Name+": remote", b.Remote, now.Remote)
+		change("backend "+b.Name+": domain", b.Domain, now.Domain)
+		change("backend "+b.Name+": state", b.State, now.State)
+		change("backend "+b.Name+": limits", b.Limits, now.Limits)
+	}
+	for _, b := range to.Backends {
+		if named(from, b.Name) == nil {
+			lines = append(lines, fmt.Sprintf("backend %s: new (%s, domain %s)", b.Name, b.Remote, b.Domain))
+		}
+	}
+	return lines
+}
+
+func (l *Layout) activeDomains() map[string]int {
+	members := map[string]int{}
+	for _, b := range l.Backends {
+		if b.State == Active {
+			members[b.Domain]++
+		}
+	}
+	return members
+}
+
+func largest(members map[string]int) string {
+	return slices.MaxFunc(slices.Sorted(maps.Keys(members)), func(a, b string) int { return cmp.Compare(members[a], members[b]) })
+}
+
+func sum(members map[string]int) (n int) {
+	for _, m := range members {
+		n += m
+	}
+	return n
+}
+
+func ones(n int) []int { return slices.Repeat([]int{1}, n) }
+
+func oddsRow(cell func(p float64) string) string {
+	var cells []string
+	for _, p := range LossOdds {
+		cells = append(cells, fmt.Sprintf("%8s", cell(p)))
+	}
+	return strings.Join(cells, "  ")
+}
+
+// sizeText writes a size as the YAML has it.
+func sizeText(n int64) string {
+	for _, u := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if size := unit(u); n >= size && n%size == 0 {
+			return fmt.Sprintf("%d%s", n/size, u)
+		}
+	}
+	return fmt.Sprintf("%dB", n)
+}
+
+// String writes limits as the YAML has them.
+func (m Limits) String() string {
+	var fields []string
+	add := func(name string, set bool, value string) {
+		if set {
+			fields = append(fields, name+": "+value)
+		}
+	}
+	add("storage", m.Storage > 0, sizeText(m.Storage))
+	add("upload", m.Upload > 0, sizeText(m.Upload)+"/s")
+	add("download", m.Download > 0, sizeText(m.Download)+"/s")
+	add("requests", m.Requests > 0, fmt.Sprintf("%g/s", m.Requests))
+	add("file_size", m.FileSize > 0, sizeText(m.FileSize))
+	return "{" + strings.Join(fields, ", ") + "}"
+}

@@ -1,0 +1,94 @@
+package layout
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Head is a document that another one follows.
+type Head struct {
+	Document *Document
+	Layout   *Layout
+}
+
+// Successor makes the document that follows the heads: one, or several where
+// a fork is joined. Backends keep their ids by name, or by remote where only
+// the name is new; others get one from newID. It refuses what would leave
+// objects behind.
+func Successor(yaml string, heads []Head, newID func() string) (*Document, error) {
+	l, err := Parse("layout", []byte(yaml))
+	if err != nil {
+		return nil, err
+	}
+	d := &Document{YAML: yaml, LeastData: l.Data, LeastParity: l.Parity}
+	for _, h := range heads {
+		d.Epoch = max(d.Epoch, h.Layout.Epoch)
+		d.Previous = append(d.Previous, h.Layout.Hash)
+		d.LeastData = min(d.LeastData, h.Layout.LeastData)
+		d.LeastParity = min(d.LeastParity, h.Layout.LeastParity)
+	}
+	d.Epoch++
+	for _, h := range heads {
+		for _, hash := range h.Document.Previous {
+			if !slices.Contains(d.Previous, hash) {
+				d.Previous = append(d.Previous, hash)
+			}
+		}
+	}
+	d.Previous = d.Previous[:min(len(d.Previous), maxPrevious)]
+	if d.LeastData == l.Data {
+		d.LeastData = 0
+	}
+	if d.LeastParity == l.Parity {
+		d.LeastParity = 0
+	}
+	if d.IDs, err = inherit(l, heads, newID); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// inherit gives each backend its id and refuses to lose one.
+func inherit(l *Layout, heads []Head, newID func() string) (map[string]string, error) {
+	ids := map[string]string{}
+	taken := map[string]string{} // id -> its name now
+	take := func(b Backend, id string) error {
+		if had := ids[b.Name]; had != "" && had != id {
+			return fmt.Errorf("backend %q was added twice, with the ids %s and %s: give one of them another name and keep both", b.Name, had, id)
+		}
+		ids[b.Name], taken[id] = id, b.Name
+		return nil
+	}
+	for _, same := range []func(a, b Backend) bool{
+		func(a, b Backend) bool { return a.Name == b.Name },
+		func(a, b Backend) bool { return placeKey(a) == placeKey(b) && ids[b.Name] == "" && taken[a.ID] == "" },
+	} {
+		for _, h := range heads {
+			for _, old := range h.Layout.Backends {
+				for _, b := range l.Backends {
+					if same(old, b) {
+						if err := take(b, old.ID); err != nil {
+							return nil, err
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, h := range heads {
+		for _, old := range h.Layout.Backends {
+			if taken[old.ID] == "" {
+				return nil, fmt.Errorf("backend %q would leave the layout, yet objects may lie on it alone: keep it with state: drain (still read) or state: off (not touched)", old.Name)
+			}
+		}
+	}
+	for _, b := range l.Backends {
+		if ids[b.Name] == "" {
+			ids[b.Name] = newID()
+		}
+	}
+	return ids, nil
+}
+
+// Follows reports whether the document descends from the one with this hash.
+func (d *Document) Follows(hash string) bool { return slices.Contains(d.Previous, hash) }
