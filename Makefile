@@ -2,7 +2,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo devel)
 PREFIX ?= /usr/local
 FUZZTIME ?= 30s
 export CGO_ENABLED ?= 0
-BUILD = go build -trimpath -ldflags '-s -w -X shardraid/remote.version=$(VERSION)'
+BUILD = go build -trimpath -ldflags '-s -w -X shardraid/cli.version=$(VERSION)'
 SUDO = $(shell test "$$(id -u)" = 0 || echo sudo)
 
 build: ## build bin/shardraid and the two names that git-annex calls it by
@@ -30,7 +30,7 @@ demo: deps build ## show in a minute what it is for; leaves nothing behind
 test: deps lint unit integration ## everything that must pass
 
 unit: ## unit tests with the race detector
-	CGO_ENABLED=1 go test -race ./annex ./backends/... ./erasure ./layout ./manifest ./object ./remote ./vault .
+	CGO_ENABLED=1 go test -race ./annex ./backends/... ./cli ./clone ./erasure ./layout ./manifest ./object ./remote ./vault .
 
 integration: build ## real git-annex, real binary, real servers
 	SHARDRAID_BIN=$(CURDIR)/bin go test -count 1 -timeout 25m ./integration

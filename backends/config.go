@@ -9,6 +9,7 @@ import (
 	iofs "io/fs"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"time"
 
@@ -54,23 +55,44 @@ func Setup() error {
 }
 
 // CheckSections says which of the sections rclone.conf does not have, or why it cannot be
-// read. Sections defined by RCLONE_CONFIG_<NAME>_TYPE in the environment count too.
-func CheckSections(sections []string) error {
+// read. Sections defined by RCLONE_CONFIG_<NAME>_TYPE in the environment count too. Types are
+// what is known of the sections elsewhere, for advice; nil for nothing.
+func CheckSections(sections []string, types map[string]string) error {
 	path := config.GetConfigPath()
 	broken := loadable()
 	for _, name := range sections {
-		kind, ok := fs.ConfigMap("", nil, name, nil).Get("type")
-		if !ok && broken != nil {
+		kind := SectionType(name)
+		if kind == "" && broken != nil {
 			return broken
 		}
-		if !ok {
-			return fmt.Errorf("find section %q in %s: missing; to make it run: rclone config create %s TYPE ... (with its type)", name, path, name)
+		if kind == "" {
+			advice := "TYPE ... (with its type)"
+			if typeName.MatchString(types[name]) {
+				advice = types[name]
+			}
+			return fmt.Errorf("find section %q in %s: missing; to make it run: rclone config create %s %s", name, path, quoteWord(name), advice)
 		}
 		if _, err := fs.Find(kind); err != nil {
 			return fmt.Errorf("find section %q in %s: no such storage type: %s", name, path, kind)
 		}
 	}
 	return nil
+}
+
+// SectionType returns the type of storage that a section has, "" if there is no such section.
+func SectionType(name string) string {
+	kind, _ := fs.ConfigMap("", nil, name, nil).Get("type")
+	return kind
+}
+
+// typeName keeps what came from elsewhere from being pasted into a shell.
+var typeName = regexp.MustCompile(`^[a-z0-9]{1,32}$`)
+
+func quoteWord(name string) string {
+	if strings.Contains(name, " ") {
+		return "'" + name + "'"
+	}
+	return name
 }
 
 // loadable says what is wrong with the config file, if there is one; after it has returned nil

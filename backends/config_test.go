@@ -25,7 +25,7 @@ func child() int {
 		return report(err)
 	}
 	remotes := []string{os.Getenv("SHARDRAID_DIR")}
-	answer := CheckSections(sections)
+	answer := CheckSections(sections, nil)
 	if answer == nil {
 		for _, s := range sections {
 			remotes = append(remotes, s+":bucket")

@@ -16,13 +16,13 @@ var LossOdds = [...]float64{0.02, 0.05, 0.10, 0.20}
 func (l *Layout) Explain() []string {
 	shards, members := l.Data+l.Parity, l.activeDomains()
 	lines := []string{
-		fmt.Sprintf("%d data + %d parity shards over %d active backends in %d domains: %.2f bytes stored per byte",
-			l.Data, l.Parity, sum(members), len(members), float64(shards)/float64(l.Data)),
-		fmt.Sprintf("any %d backends may be lost: yes (a backend holds one shard of a segment at most)", l.Parity),
-		fmt.Sprintf("any one domain may be lost: yes (the largest, %s, has %d backends and gets %d shards of a segment at most)",
-			largest(members), members[largest(members)], min(members[largest(members)], l.Parity)),
-		fmt.Sprintf("a store succeeds with %d of %d shards; until the rest is filled in, such a file survives the loss of %d backends",
-			l.WriteQuorum, shards, l.WriteQuorum-l.Data),
+		fmt.Sprintf("%d data + %d parity shards over %s in %s: %.2f bytes stored per byte",
+			l.Data, l.Parity, plural(sum(members), "active backend"), plural(len(members), "domain"), float64(shards)/float64(l.Data)),
+		fmt.Sprintf("any %s may be lost: yes (a backend holds one shard of a segment at most)", plural(l.Parity, "backend")),
+		fmt.Sprintf("any one domain may be lost: yes (the largest, %s, has %s and gets %s of a segment at most)",
+			largest(members), plural(members[largest(members)], "backend"), plural(min(members[largest(members)], l.Parity), "shard")),
+		fmt.Sprintf("a store succeeds with %d of %d shards; until the rest is filled in, such a file survives the loss of %s",
+			l.WriteQuorum, shards, plural(l.WriteQuorum-l.Data, "backend")),
 		fmt.Sprintf("files up to %s are kept whole, in %d places", sizeText(l.Inline), l.Parity+1),
 		"odds to lose a given file before anything is replaced:",
 		"  each account dies with probability      " + oddsRow(func(p float64) string { return fmt.Sprintf("%.0f %%", p*100) }),
@@ -36,7 +36,7 @@ func (l *Layout) Explain() []string {
 			oddsRow(func(p float64) string { return fmt.Sprintf("%.1e", lossOf(ones(quorum), quorum-l.Data, p)) }))
 	}
 	if spare := sum(members) - shards; spare > 0 {
-		lines = append(lines, fmt.Sprintf("%d spare backends: so many may be down while files are stored whole", spare))
+		lines = append(lines, fmt.Sprintf("%s to spare: so many may be down while files are stored whole", plural(spare, "backend")))
 	} else {
 		lines = append(lines, "no spare backend: "+noSpare(shards-l.WriteQuorum))
 	}
@@ -46,6 +46,13 @@ func (l *Layout) Explain() []string {
 		}
 	}
 	return lines
+}
+
+func plural(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 func noSpare(missing int) string {

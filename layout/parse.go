@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -43,6 +44,20 @@ func Parse(name string, data []byte) (*Layout, error) {
 	}
 	l.LeastData, l.LeastParity = l.Data, l.Parity
 	return l, nil
+}
+
+// ReadFile reads the text of a layout for Parse, no more of it than Parse takes.
+func ReadFile(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("read layout: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxText+1))
+	if err != nil {
+		return nil, fmt.Errorf("read layout: %w", err)
+	}
+	return text, nil
 }
 
 // walker goes through the nodes of one file and keeps the first error; the

@@ -61,6 +61,27 @@ func (m *Manifest) Seal(v *vault.Vault) ([]byte, error) {
 // incarnation under whose name it was found. The error wraps ErrNewer, or the
 // copy counts as lost.
 func Open(v *vault.Vault, id vault.ObjectID, inc vault.Incarnation, message []byte) (*Manifest, error) {
+	m, err := openAny(v, inc, message)
+	if err != nil {
+		return nil, err
+	}
+	if m.Object != id {
+		return nil, fmt.Errorf("%w: it belongs to another object", ErrInvalid)
+	}
+	return m, nil
+}
+
+// ObjectOf returns to which object one copy of a manifest of this incarnation
+// belongs, where only its place is known.
+func ObjectOf(v *vault.Vault, inc vault.Incarnation, message []byte) (id vault.ObjectID, err error) {
+	m, err := openAny(v, inc, message)
+	if err != nil {
+		return id, err
+	}
+	return m.Object, nil
+}
+
+func openAny(v *vault.Vault, inc vault.Incarnation, message []byte) (*Manifest, error) {
 	body, err := v.OpenRecord(manifestKind, message)
 	if err != nil {
 		return nil, err
@@ -69,7 +90,7 @@ func Open(v *vault.Vault, id vault.ObjectID, inc vault.Incarnation, message []by
 	if err != nil {
 		return nil, err
 	}
-	if m.Object != id || m.Incarnation != inc || v.ObjectID(m.Key) != id {
+	if m.Incarnation != inc || v.ObjectID(m.Key) != m.Object {
 		return nil, fmt.Errorf("%w: it belongs to another object", ErrInvalid)
 	}
 	return m, nil

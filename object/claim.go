@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"shardraid/backends"
@@ -22,8 +23,8 @@ type Claim struct {
 	Follows func(hash string) bool
 	// Document is the body of the layout document.
 	Document []byte
-	// Copy makes the copy of the vault for one backend, nil where there shall
-	// be none. Nil leaves the copies on known backends as they are.
+	// Copy makes the copy of the vault for one new backend, nil where there
+	// shall be none. Known ones keep what they have.
 	Copy func(ctx context.Context) ([]byte, error)
 }
 
@@ -102,7 +103,7 @@ func (s *Store) survey(ctx context.Context, b *member, c Claim) (g ground, err e
 			if old {
 				g.old = append(g.old, e.Name)
 			}
-		case kind == manifest.RootVault && c.Copy != nil:
+		case kind == manifest.RootVault && !c.Known[b.ID]:
 			g.old = append(g.old, e.Name)
 		}
 	}
@@ -155,6 +156,39 @@ func (b *member) readLayout(ctx context.Context, v *vault.Vault, e backends.Entr
 	return l, err
 }
 
+// Layouts returns the bodies of all layout documents of this vault that lie on
+// the backends that answer.
+func (s *Store) Layouts(ctx context.Context) (bodies [][]byte) {
+	found := make([][][]byte, len(s.pool))
+	s.each(ctx, 0, func(ctx context.Context, i int, b *member) error {
+		entries, err := b.store.List(ctx, "")
+		if err != nil {
+			return err
+		}
+		found[i] = FindLayouts(ctx, s.vault, b.store, entries)
+		return nil
+	})
+	return slices.Concat(found...)
+}
+
+// FindLayouts opens the layout documents of this vault in a backend's root.
+func FindLayouts(ctx context.Context, v *vault.Vault, store backends.Store, root []backends.Entry) (bodies [][]byte) {
+	for _, e := range root {
+		if kind, ok := manifest.ParseRootName(e.Name); !ok || kind != manifest.RootLayout || e.Size > vault.MaxRecord {
+			continue
+		}
+		message := make([]byte, max(e.Size, 0))
+		n, err := store.Get(ctx, e.Name, message)
+		if err != nil {
+			continue
+		}
+		if body, err := manifest.OpenLayout(v, message[:n]); err == nil {
+			bodies = append(bodies, body)
+		}
+	}
+	return bodies
+}
+
 // isMarker reports whether a file is a marker of this vault and backend,
 // under whatever layout.
 func (b *member) isMarker(ctx context.Context, v *vault.Vault, name string) (bool, error) {
@@ -186,7 +220,7 @@ func (s *Store) mark(ctx context.Context, b *member, c Claim, g *ground) error {
 			return fmt.Errorf("write layout: %w", err)
 		}
 	}
-	if c.Copy != nil {
+	if c.Copy != nil && !c.Known[b.ID] {
 		message, err := c.Copy(ctx)
 		if err != nil {
 			return err

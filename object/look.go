@@ -96,7 +96,11 @@ func (s *Store) look(ctx context.Context, id vault.ObjectID, how looking, job *J
 
 // list returns the files of an object whose names this vault has made.
 func (b *member) list(ctx context.Context, id vault.ObjectID) ([]file, error) {
-	entries, err := b.store.List(ctx, b.names.Dir(id))
+	return b.listDir(ctx, b.names.Dir(id))
+}
+
+func (b *member) listDir(ctx context.Context, dir string) ([]file, error) {
+	entries, err := b.store.List(ctx, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -5,29 +5,19 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"shardraid/annex"
 )
 
-// version is set by the build.
-var version = "devel"
-
 // memoryLimit makes the collector keep the process near its buffers.
 const memoryLimit = 176 << 20
 
-// Main runs the program that it was called as and returns its exit code: the
-// special remote as git-annex-remote-shardraid, else the command line.
-func Main(args []string) int {
-	name := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
-	if name != "git-annex-remote-shardraid" {
-		return commandLine(args[1:])
-	}
+// Main serves git-annex on stdin and stdout and returns the exit code.
+func Main() int {
 	if onTerminal(os.Stdin) {
-		fmt.Fprintln(os.Stderr, "git-annex runs this program; it is not for people.\n\n"+usage)
+		fmt.Fprintln(os.Stderr, "git-annex runs this program; it is not for people. See: shardraid help")
 		return 2
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
@@ -55,24 +45,4 @@ func onTerminal(f *os.File) bool {
 	}
 	null, err := os.Stat(os.DevNull)
 	return err != nil || !os.SameFile(info, null)
-}
-
-const usage = `shardraid turns many cloud accounts into one reliable git-annex remote.
-
-  git annex initremote NAME type=external externaltype=shardraid encryption=none layout=shardraid.yaml
-
-  shardraid version    print the version
-  shardraid help       print this text`
-
-func commandLine(args []string) int {
-	switch {
-	case len(args) == 1 && args[0] == "version":
-		fmt.Println("shardraid", version)
-	case len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h":
-		fmt.Println(usage)
-	default:
-		fmt.Fprintf(os.Stderr, "shardraid: unknown command %q\n\n%s\n", args[0], usage)
-		return 2
-	}
-	return 0
 }

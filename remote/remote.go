@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"shardraid/annex"
-	"shardraid/backends"
+	"shardraid/clone"
 	"shardraid/layout"
 	"shardraid/object"
 	"shardraid/vault"
@@ -20,19 +19,11 @@ import (
 // Remote is one shardraid remote as git-annex sees it.
 type Remote struct {
 	mu       sync.Mutex
-	settings *settings     // after Prepare
-	state    *state        // after Prepare
-	store    *object.Store // after the first request that needs the vault
-	openErr  error         // why the vault did not open
+	settings *clone.Settings // after Prepare
+	state    *clone.Dir      // after Prepare
+	pool     *clone.Pool     // after the first request that needs the vault
+	openErr  error           // why the vault did not open
 	openedAt time.Time
-	stores   []*backends.Rclone
-}
-
-// settings is what the remote's git-annex configuration says.
-type settings struct {
-	card   *vault.Card
-	doc    *layout.Document
-	layout *layout.Layout
 }
 
 var _ annex.Remote = (*Remote)(nil)
@@ -44,29 +35,46 @@ func New() *Remote { return &Remote{} }
 func (r *Remote) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, b := range r.stores {
-		b.Close()
+	if r.pool != nil {
+		r.pool.Close()
 	}
 }
 
-// Prepare reads the settings; no backend is touched.
+// Prepare reads the settings and makes sure that they are to be trusted; no
+// backend is touched.
 func (r *Remote) Prepare(ctx context.Context, s *annex.Session) error {
 	set, err := readSettings(s)
 	if err != nil {
 		return err
 	}
-	uuid, err := s.UUID()
+	dir, err := stateDir(s)
 	if err != nil {
 		return err
 	}
-	gitDir, err := s.GitDir()
+	said, err := dir.Trust(ctx, set)
 	if err != nil {
 		return err
+	}
+	if said != "" {
+		s.Info(said)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.settings, r.state = set, newState(filepath.Join(gitDir, "annex", "shardraid", uuid))
+	r.settings, r.state = set, dir
 	return nil
+}
+
+// stateDir is where this clone remembers things of the remote.
+func stateDir(s *annex.Session) (*clone.Dir, error) {
+	uuid, err := s.UUID()
+	if err != nil {
+		return nil, err
+	}
+	gitDir, err := s.GitDir()
+	if err != nil {
+		return nil, err
+	}
+	return clone.NewDir(gitDir, uuid), nil
 }
 
 // Store stores the file's content under the key.
@@ -104,7 +112,7 @@ func (r *Remote) Present(ctx context.Context, s *annex.Session, key annex.Key) (
 	}
 	here, err := store.Check(ctx, string(key), r.job(s, key))
 	if err == nil && !here {
-		r.state.forget(key)
+		r.state.Forget(string(key))
 	}
 	return here, err
 }
@@ -118,7 +126,7 @@ func (r *Remote) Remove(ctx context.Context, s *annex.Session, key annex.Key) er
 	if err := store.Remove(ctx, string(key), r.job(s, key)); err != nil {
 		return err
 	}
-	r.state.forget(key)
+	r.state.Forget(string(key))
 	return nil
 }
 
@@ -127,7 +135,7 @@ func (r *Remote) Whereis(_ context.Context, _ *annex.Session, key annex.Key) (st
 	if r.state == nil {
 		return "", false
 	}
-	return r.state.where(key)
+	return r.state.Where(string(key))
 }
 
 // Cost is git-annex's "expensive": several backends, extra bytes.
@@ -140,7 +148,7 @@ func (r *Remote) Availability() annex.Availability {
 	if r.settings == nil {
 		return annex.Global
 	}
-	for _, b := range r.settings.layout.Backends {
+	for _, b := range r.settings.Layout.Backends {
 		if !b.Local() {
 			return annex.Global
 		}
@@ -153,7 +161,7 @@ func (r *Remote) Info(_ context.Context, _ *annex.Session) ([]annex.Field, error
 	if r.settings == nil {
 		return nil, errors.New("not prepared")
 	}
-	l, card := r.settings.layout, r.settings.card
+	l, card := r.settings.Layout, r.settings.Card
 	var names []string
 	for _, b := range l.Backends {
 		text := b.Name
@@ -165,16 +173,22 @@ func (r *Remote) Info(_ context.Context, _ *annex.Session) ([]annex.Field, error
 		}
 		names = append(names, text)
 	}
-	key := "in this clone's credential store only: back it up"
-	if card.Mode() == vault.Recipients {
-		key = "wrapped to GPG keys " + strings.Join(card.Recipients(), ", ")
+	key := ""
+	switch card.Mode {
+	case vault.Local:
+		key = "in this clone's credential store only: back it up (shardraid key export)"
+	case vault.Passphrase:
+		key = "wrapped to a passphrase"
+	case vault.Recipients:
+		key = "made by GPG key " + card.Creator.Key + ", wrapped to GPG keys " + strings.Join(card.Recipients, ", ")
 	}
 	fields := []annex.Field{
-		{Name: "shards", Value: fmt.Sprintf("%d data + %d parity: any %d backends may be lost; %.2f bytes stored per byte", l.Data, l.Parity, l.Parity, float64(l.Data+l.Parity)/float64(l.Data))},
+		{Name: "shards", Value: fmt.Sprintf("%d data + %d parity: at most %d of the backends may be lost; %.2f bytes stored per byte", l.Data, l.Parity, l.Parity, float64(l.Data+l.Parity)/float64(l.Data))},
 		{Name: "write quorum", Value: fmt.Sprintf("%d of %d", l.WriteQuorum, l.Data+l.Parity)},
 		{Name: "backends", Value: fmt.Sprintf("%d: %s", len(l.Backends), strings.Join(names, ", "))},
 		{Name: "vault", Value: card.Fingerprint() + ", " + key},
-		{Name: "damage seen", Value: r.state.damage()},
+		{Name: "layout", Value: fmt.Sprintf("epoch %d, %.12s", l.Epoch, l.Hash)},
+		{Name: "damage seen", Value: r.state.Damage()},
 	}
 	return fields, nil
 }
@@ -187,11 +201,11 @@ func (r *Remote) job(s *annex.Session, key annex.Key) *object.Job {
 		Progress: s.Progress,
 		Info:     s.Info,
 		Debug:    s.Debug,
-		Placed:   func(p object.Placement) { r.state.remember(key, p) },
+		Placed:   func(p object.Placement) { r.state.Remember(string(key), p) },
 		Damaged: func(backend, what string) {
 			mu.Lock()
 			defer mu.Unlock()
-			r.state.damaged(backend, what)
+			r.state.Damaged(backend, what)
 			if !told[backend] {
 				told[backend] = true
 				s.Info(fmt.Sprintf("backend %s: damaged %s; using the others", backend, what))
@@ -211,35 +225,21 @@ func (r *Remote) open(ctx context.Context, s *annex.Session) (*object.Store, err
 	if r.settings == nil {
 		return nil, errors.New("not prepared")
 	}
-	if r.store != nil || r.openErr != nil && time.Since(r.openedAt) < retryOpen {
-		return r.store, r.openErr
+	if r.pool != nil {
+		return r.pool.Store, nil
 	}
-	v, err := openVault(ctx, s, r.settings.card)
+	if r.openErr != nil && time.Since(r.openedAt) < retryOpen {
+		return nil, r.openErr
+	}
+	v, err := openVault(ctx, s, r.settings.Card)
 	if err == nil {
-		r.store, err = r.newStore(v, r.settings.layout, r.state.journal())
+		r.pool, err = clone.Connect(v, r.settings.Layout, r.state.Journal())
 	}
 	if ctx.Err() == nil {
 		r.openErr, r.openedAt = err, time.Now()
 	}
-	return r.store, err
-}
-
-// newStore connects a layout's backends; none is touched yet.
-func (r *Remote) newStore(v *vault.Vault, l *layout.Layout, journal string) (*object.Store, error) {
-	if err := backends.Setup(); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	stores := map[string]backends.Store{}
-	for _, b := range l.Backends {
-		if b.State == layout.Off {
-			continue
-		}
-		open := backends.Open(backends.Options{
-			Name: b.Name, Remote: b.Remote,
-			Upload: b.Limits.Upload, Download: b.Limits.Download, Requests: b.Limits.Requests,
-		})
-		stores[b.ID] = open
-		r.stores = append(r.stores, open)
-	}
-	return object.New(object.Config{Vault: v, Layout: l, Stores: stores, Journal: journal})
+	return r.pool.Store, nil
 }

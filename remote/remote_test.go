@@ -17,6 +17,7 @@ import (
 	_ "github.com/rclone/rclone/backend/local"
 
 	"shardraid/annex"
+	"shardraid/clone"
 	"shardraid/vault"
 )
 
@@ -177,11 +178,11 @@ func TestLifeOfAKey(t *testing.T) {
 // configuration, on the backends, in what the clone remembers.
 func noSecrets(t *testing.T, g *gitAnnex, root string) {
 	t.Helper()
-	card, err := vault.ParseCard(g.config[setVault])
+	card, err := vault.ParseCard(g.config[clone.SetVault])
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := strings.Cut(g.creds[credsVault], " ")
+	_, text, _ := strings.Cut(g.creds[clone.CredsName], " ")
 	secret, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +238,7 @@ func TestSecondClone(t *testing.T) {
 	second := newClone(t, first.config)
 	second.start()
 	second.want("INITREMOTE-SUCCESS", "INITREMOTE")
-	if len(second.infos) != 1 || !strings.Contains(second.infos[0], "copy the file .git/annex/creds/") {
+	if len(second.infos) != 2 || !strings.Contains(second.infos[1], "shardraid key export FILE") {
 		t.Errorf("said %q", second.infos)
 	}
 	second.want("PREPARE-SUCCESS", "PREPARE")
@@ -256,13 +257,13 @@ func TestForgedConfiguration(t *testing.T) {
 	g, _ := initialised(t, 3)
 	other, _ := initialised(t, 3)
 	for name, change := range map[string][2]string{
-		"another vault's layout": {setSigned, other.config[setSigned]},
-		"another vault's card":   {setVault, other.config[setVault]},
-		"no layout":              {setSigned, ""},
-		"garbage":                {setSigned, "x"},
-		"garbage card":           {setVault, "x"},
+		"another vault's layout": {clone.SetSigned, other.config[clone.SetSigned]},
+		"another vault's card":   {clone.SetVault, other.config[clone.SetVault]},
+		"no layout":              {clone.SetSigned, ""},
+		"garbage":                {clone.SetSigned, "x"},
+		"garbage card":           {clone.SetVault, "x"},
 	} {
-		config := map[string]string{setVault: g.config[setVault], setSigned: g.config[setSigned]}
+		config := map[string]string{clone.SetVault: g.config[clone.SetVault], clone.SetSigned: g.config[clone.SetSigned]}
 		config[change[0]] = change[1]
 		c := newClone(t, config)
 		c.start()
@@ -288,22 +289,8 @@ func TestInitRefuses(t *testing.T) {
 		if got := g.ask("INITREMOTE"); !strings.HasPrefix(got, "INITREMOTE-FAILURE ") || !strings.Contains(got, name) {
 			t.Errorf("%s: %q", name, got)
 		}
-		if g.config[setVault] != "" || len(g.creds) > 0 {
+		if g.config[clone.SetVault] != "" || len(g.creds) > 0 {
 			t.Errorf("%s: something was kept", name)
 		}
-	}
-}
-
-func TestDamageIsSummed(t *testing.T) {
-	s := newState(t.TempDir())
-	if got := s.damage(); got != "none" {
-		t.Error(got)
-	}
-	for range 3 {
-		s.damaged("b1", "shard")
-	}
-	s.damaged("b0", "manifest")
-	if got := s.damage(); got != "b0: manifest (1 times), b1: shard (3 times)" {
-		t.Error(got)
 	}
 }

@@ -2,39 +2,38 @@ package remote
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"shardraid/annex"
-	"shardraid/backends"
+	"shardraid/clone"
 	"shardraid/layout"
 	"shardraid/manifest"
+	"shardraid/object"
 	"shardraid/vault"
 )
 
 // Init makes the remote in the first clone and enables it in further ones.
 // Enabling asks no backend, so that it works with some of them down.
 func (r *Remote) Init(ctx context.Context, s *annex.Session) error {
-	card, err := s.Config(setVault)
+	card, err := s.Config(clone.SetVault)
 	if err != nil {
 		return err
 	}
 	if card == "" {
 		return r.create(ctx, s)
 	}
-	return r.enable(s)
+	return r.enable(ctx, s)
 }
 
 // create makes vault and layout and claims the backends. The vault's secret is
 // kept before anything is written to a backend, and what goes to git-annex's
 // configuration comes last: where it fails, the next try begins anew.
 func (r *Remote) create(ctx context.Context, s *annex.Session) error {
-	recipients, err := readRecipients(s)
+	who, err := readAccess(s)
 	if err != nil {
 		return err
 	}
@@ -42,69 +41,146 @@ func (r *Remote) create(ctx context.Context, s *annex.Session) error {
 	if err != nil {
 		return err
 	}
-	if err := checkSections(l); err != nil {
+	types, err := clone.Types(l)
+	if err != nil {
+		return err
+	}
+	dir, err := stateDir(s)
+	if err != nil {
 		return err
 	}
 	v, err := vault.Create(time.Now(), nil)
 	if err != nil {
 		return err
 	}
-	var wrapped []byte
-	if recipients != nil {
-		if wrapped, err = vault.Wrap(ctx, v, recipients); err != nil {
+	access, err := who.wrap(ctx, v)
+	if err != nil {
+		return err
+	}
+	card, err := v.Card(access)
+	if err != nil {
+		return err
+	}
+	doc, err := layout.Successor(yaml, nil, manifest.NewBackendID)
+	if err != nil {
+		return err
+	}
+	doc.Types = types
+	set, err := clone.Sign(v, card, doc)
+	if err != nil {
+		return err
+	}
+	if card.Mode != vault.Recipients {
+		if err := storeSecret(s, v); err != nil {
 			return err
 		}
 	}
-	card, err := v.Card(recipients, wrapped)
-	if err != nil {
+	if err := claim(ctx, v, set, who.passphrase); err != nil {
 		return err
 	}
-	signed, l, err := signLayout(v, yaml, l)
-	if err != nil {
+	if err := dir.Pin(set); err != nil {
 		return err
 	}
-	store, err := r.newStore(v, l, "")
-	if err != nil {
-		return err
-	}
-	if recipients == nil {
-		if err := keepSecret(s, v); err != nil {
-			return err
-		}
-	}
-	if err := store.Claim(ctx); err != nil {
-		return err
-	}
-	if recipients == nil {
-		s.Info("IMPORTANT: the only key to this remote is the file " + credsFile(s) + " of this repository. Without it nobody can read what is stored. Copy it to a safe place now. (With recipients=FINGERPRINT your GPG key would open the remote.)")
-	}
-	return writeSettings(s, card, signed)
+	announce(s, card)
+	return writeSettings(s, set)
 }
 
-// readRecipients returns nil for a local vault.
-func readRecipients(s *annex.Session) ([]string, error) {
+func claim(ctx context.Context, v *vault.Vault, set *clone.Settings, passphrase string) error {
+	pool, err := clone.Connect(v, set.Layout, "")
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	document, err := set.Document.Marshal()
+	if err != nil {
+		return err
+	}
+	return pool.Claim(ctx, object.Claim{
+		Document: document,
+		Copy:     func(ctx context.Context) ([]byte, error) { return vault.SealCopy(ctx, v, set.Card, passphrase) },
+	})
+}
+
+// announce says what the person must know about the key.
+func announce(s *annex.Session, card *vault.Card) {
+	switch card.Mode {
+	case vault.Local:
+		s.Info("IMPORTANT: the only key to this remote is the file " + credsFile(s) + " of this repository. Without it nobody can read what is stored. Make a recovery file now: shardraid key export FILE. (With recipients=FINGERPRINT your GPG key would open the remote, with passphrase=yes a passphrase.)")
+	case vault.Passphrase:
+		s.Info("vault " + card.Fingerprint() + " opens with the passphrase: without it, and without a clone that has the key, nobody can read what is stored")
+	case vault.Recipients:
+		s.Info("vault " + card.Fingerprint() + ", made by GPG key " + card.Creator.Key + ", opens with the GPG keys " + strings.Join(card.Recipients, ", "))
+	}
+}
+
+// who says who may open a new vault.
+type who struct {
+	recipients []string
+	passphrase string
+}
+
+func readAccess(s *annex.Session) (w who, err error) {
 	list, err := s.Config(setRecipients)
 	if err != nil {
-		return nil, err
+		return w, err
+	}
+	byPassphrase, err := s.Config(setPassphrase)
+	if err != nil {
+		return w, err
+	}
+	if byPassphrase != "" && byPassphrase != "yes" && byPassphrase != "no" {
+		return w, errors.New("passphrase= takes yes or no: a passphrase in it would be kept in git. Leave it to be asked for")
 	}
 	if list != "" {
-		return vault.ParseRecipients(list)
+		if byPassphrase == "yes" {
+			return w, errors.New("recipients= and passphrase=yes: choose one of them")
+		}
+		w.recipients, err = vault.ParseRecipients(list)
+		return w, err
 	}
+	if err := refuseEmbedding(s); err != nil {
+		return w, err
+	}
+	if byPassphrase == "yes" {
+		w.passphrase, err = clone.NewPassphrase("the remote")
+	}
+	return w, err
+}
+
+// refuseEmbedding: git-annex must not put what is in its credential store
+// into git.
+func refuseEmbedding(s *annex.Session) error {
 	embed, err := s.Config("embedcreds")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	encryption, err := s.Config("encryption")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if embed == "yes" {
-		return nil, errors.New("embedcreds=yes would put the remote's key into git: leave it out, or give recipients=FINGERPRINT")
+		return errors.New("embedcreds=yes would put the remote's key into git: leave it out, or give recipients=FINGERPRINT")
 	}
 	if (encryption == "hybrid" || encryption == "pubkey") && embed != "no" {
-		return nil, fmt.Errorf("with encryption=%s git-annex would put the remote's key into git: use encryption=none (shardraid encrypts itself), or add embedcreds=no or recipients=FINGERPRINT", encryption)
+		return fmt.Errorf("with encryption=%s git-annex would put the remote's key into git: use encryption=none (shardraid encrypts itself), or add embedcreds=no or recipients=FINGERPRINT", encryption)
 	}
-	return nil, nil
+	return nil
+}
+
+// wrap encrypts the vault for them.
+func (w who) wrap(ctx context.Context, v *vault.Vault) (a vault.Access, err error) {
+	a = vault.Access{Serial: 1, Mode: vault.Local}
+	switch {
+	case w.recipients != nil:
+		a.Mode, a.Recipients = vault.Recipients, w.recipients
+		if a.Wrapped, err = vault.Wrap(ctx, v, w.recipients); err == nil {
+			a.Creator, err = vault.Vouch(ctx, v, w.recipients)
+		}
+	case w.passphrase != "":
+		a.Mode = vault.Passphrase
+		a.Wrapped, err = vault.WrapPassphrase(v, w.passphrase)
+	}
+	return a, err
 }
 
 func readLayout(s *annex.Session) (string, *layout.Layout, error) {
@@ -115,7 +191,7 @@ func readLayout(s *annex.Session) (string, *layout.Layout, error) {
 	if file == "" {
 		return "", nil, errors.New("which layout? add layout=FILE; README.md has a sample")
 	}
-	text, err := readFile(file)
+	text, err := layout.ReadFile(file)
 	if err != nil {
 		return "", nil, err
 	}
@@ -123,105 +199,112 @@ func readLayout(s *annex.Session) (string, *layout.Layout, error) {
 	return string(text), l, err
 }
 
-func readFile(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("read layout: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 2<<20)) // Parse refuses far less
-	if err != nil {
-		return nil, fmt.Errorf("read layout: %w", err)
-	}
-	return text, nil
-}
-
-// checkSections looks rclone.conf up where the layout needs it.
-func checkSections(l *layout.Layout) error {
-	var sections []string
-	for _, b := range l.Backends {
-		if section := b.Section(); section != "" && b.State != layout.Off && !slices.Contains(sections, section) {
-			sections = append(sections, section)
-		}
-	}
-	if err := backends.Setup(); err != nil {
-		return err
-	}
-	if len(sections) == 0 {
-		return nil
-	}
-	return backends.CheckSections(sections)
-}
-
-// signLayout gives every backend an id and signs the first epoch.
-func signLayout(v *vault.Vault, yaml string, l *layout.Layout) ([]byte, *layout.Layout, error) {
-	ids := map[string]string{}
-	for _, b := range l.Backends {
-		ids[b.Name] = manifest.NewBackendID()
-	}
-	body, err := layout.NewDocument(yaml, ids).Marshal()
-	if err != nil {
-		return nil, nil, err
-	}
-	if _, l, err = layout.ParseDocument(body); err != nil {
-		return nil, nil, err
-	}
-	signed, err := v.Sign(layoutKind, body)
-	return signed, l, err
-}
-
-// keepSecret puts the vault into git-annex's credential store.
-func keepSecret(s *annex.Session, v *vault.Vault) error {
-	secret, err := v.Marshal()
+// enable checks the settings that came with the clone, and puts those into git
+// that the command line has staged.
+func (r *Remote) enable(ctx context.Context, s *annex.Session) error {
+	dir, err := stateDir(s)
 	if err != nil {
 		return err
 	}
-	return s.SetCreds(credsVault, v.Fingerprint(), base64.StdEncoding.EncodeToString(secret))
-}
-
-func writeSettings(s *annex.Session, card *vault.Card, signed []byte) error {
-	for _, set := range [][2]string{
-		{setVault, card.String()},
-		{setSigned, base64.StdEncoding.EncodeToString(signed)},
-		{setLayout, ""}, // the path means nothing in another clone
-	} {
-		if err := s.SetConfig(set[0], set[1]); err != nil {
-			return err
-		}
+	staged, err := dir.Staged()
+	if err != nil {
+		return err
 	}
-	return nil
-}
-
-// enable checks the settings that came with the clone.
-func (r *Remote) enable(s *annex.Session) error {
+	if staged != nil {
+		return publish(s, dir, staged)
+	}
 	set, err := readSettings(s)
+	if err != nil {
+		return err
+	}
+	said, err := dir.Trust(ctx, set)
 	if err != nil {
 		return err
 	}
 	if err := unchanged(s, set); err != nil {
 		return err
 	}
-	if set.card.Mode() == vault.Local {
-		if secret, err := localSecret(s); err == nil && secret == nil {
-			s.Info(noSecret(s))
+	if said == "" {
+		said = "vault " + set.Card.Fingerprint() + " is the one that this clone trusts"
+		if set.Card.Creator.Key != "" {
+			said += ", made by GPG key " + set.Card.Creator.Key
 		}
 	}
+	s.Info(said)
+	for _, line := range clone.Missing(set) {
+		s.Info(line)
+	}
+	return getSecret(s, set.Card)
+}
+
+// publish writes what the command line has staged into git-annex's
+// configuration.
+func publish(s *annex.Session, dir *clone.Dir, staged *clone.Settings) error {
+	if known, err := dir.Pinned(); err != nil || known == nil || known.Card.Fingerprint() != staged.Card.Fingerprint() {
+		dir.Unstage()
+		return fmt.Errorf("what was staged is not of the vault that this clone trusts: it is dropped; try again (%w)", errors.Join(err))
+	}
+	if err := dir.Pin(staged); err != nil {
+		return err
+	}
+	if err := s.SetConfig(setRecipients, strings.Join(staged.Card.Recipients, ",")); err != nil {
+		return err
+	}
+	if err := writeSettings(s, staged); err != nil {
+		return err
+	}
+	dir.Unstage()
 	return nil
 }
 
+// getSecret makes sure that transfers can open the vault without asking.
+func getSecret(s *annex.Session, card *vault.Card) error {
+	if card.Mode == vault.Recipients {
+		return nil // gpg's agent asks
+	}
+	secret, err := storedSecret(s)
+	if err != nil {
+		return err
+	}
+	if secret != nil {
+		_, err := vault.Parse(secret, card)
+		return err
+	}
+	if card.Mode == vault.Local {
+		s.Info(noSecret(s, card))
+		return nil
+	}
+	if err := refuseEmbedding(s); err != nil {
+		return err
+	}
+	passphrase, err := clone.AskPassphrase("vault " + card.Fingerprint())
+	if errors.Is(err, clone.ErrNobody) {
+		s.Info(noSecret(s, card))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v, err := vault.UnwrapPassphrase(card, passphrase)
+	if err != nil {
+		return err
+	}
+	return storeSecret(s, v)
+}
+
 // unchanged refuses settings that enabling cannot change.
-func unchanged(s *annex.Session, set *settings) error {
+func unchanged(s *annex.Session, set *clone.Settings) error {
 	file, err := s.Config(setLayout)
 	if err != nil {
 		return err
 	}
 	if file != "" {
-		text, err := readFile(file)
+		text, err := layout.ReadFile(file)
 		if err != nil {
 			return err
 		}
-		if string(text) != set.doc.YAML {
-			return errors.New("the remote has a layout already, and another one cannot be given to enableremote: leave layout= out")
+		if string(text) != set.Document.YAML {
+			return fmt.Errorf("enableremote does not change the layout: leave layout= out, and run: shardraid layout apply %s", file)
 		}
 		if err := s.SetConfig(setLayout, ""); err != nil {
 			return err
@@ -231,14 +314,21 @@ func unchanged(s *annex.Session, set *settings) error {
 	if err != nil {
 		return err
 	}
-	var recipients []string
-	if list != "" {
+	recipients := set.Card.Recipients
+	if list != "" { // a URL for git clone leaves it out
 		if recipients, err = vault.ParseRecipients(list); err != nil {
 			return err
 		}
 	}
-	if !slices.Equal(recipients, set.card.Recipients()) {
-		return errors.New("the remote's recipients cannot be changed by enableremote: leave recipients= as it was")
+	if !slices.Equal(recipients, set.Card.Recipients) {
+		return errors.New("enableremote does not change who may open the remote: leave recipients= out, and see: shardraid key add-recipient")
+	}
+	byPassphrase, err := s.Config(setPassphrase)
+	if err != nil {
+		return err
+	}
+	if (byPassphrase == "yes") != (set.Card.Mode == vault.Passphrase) && byPassphrase != "" {
+		return errors.New("enableremote does not change the passphrase: leave passphrase= out, and see: shardraid key change-passphrase")
 	}
 	return nil
 }

@@ -70,7 +70,8 @@ func explainDecrypt(err error, status string, recipients []string) error {
 	if len(recipients) > 0 {
 		keys = strings.Join(recipients, ", ")
 	}
-	if n := strings.Count(status, "[GNUPG:] NO_SECKEY "); n > 0 && n >= strings.Count(status, "[GNUPG:] ENC_TO ") {
+	// gpg names the secret key that it tries, before it asks for its passphrase.
+	if !strings.Contains(status, "[GNUPG:] KEY_CONSIDERED ") && !strings.Contains(status, "[GNUPG:] PINENTRY_LAUNCHED ") {
 		return fmt.Errorf("%w: it opens with the GPG keys %s, and you have the secret key of none", err, keys)
 	}
 	example := "KEY"

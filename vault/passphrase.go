@@ -99,11 +99,11 @@ func unlock(locked []byte, passphrase string) ([]byte, error) {
 	}
 	md, err := openpgp.ReadMessage(bytes.NewReader(message), nil, prompt, pgpConfig(symmetricTime))
 	if err != nil {
-		return nil, fmt.Errorf("%w (%v)", ErrPassphrase, err)
+		return nil, ErrPassphrase
 	}
 	plain, err := io.ReadAll(io.LimitReader(md.UnverifiedBody, MaxRecord+1))
 	if err != nil || len(plain) > MaxRecord || !md.IsSymmetricallyEncrypted {
-		return nil, fmt.Errorf("%w (%v)", ErrPassphrase, err)
+		return nil, ErrPassphrase // or damaged: the message does not tell
 	}
 	return plain, nil
 }

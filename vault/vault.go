@@ -137,6 +137,35 @@ func Parse(signed []byte, card *Card) (*Vault, error) {
 	return v, nil
 }
 
+// ParseAlone reads what Marshal wrote where there is no card: it proves that
+// the document is whole, not whose vault it is. The card it returns is made
+// for it, in mode local.
+func ParseAlone(signed []byte) (*Vault, *Card, error) {
+	md, err := openpgp.ReadMessage(bytes.NewReader(signed), openpgp.EntityList{}, nil, pgpConfig(symmetricTime))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read vault: %w: %v", ErrRecord, err)
+	}
+	all, err := io.ReadAll(io.LimitReader(md.UnverifiedBody, MaxRecord))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read vault: %w: %v", ErrRecord, err)
+	}
+	body, _ := bytes.CutPrefix(all, []byte(documentKind+"\n"))
+	var doc document
+	if err := strictJSON(body, &doc); err != nil {
+		return nil, nil, fmt.Errorf("read vault: %w", err)
+	}
+	owner, err := readPrivateKey(doc.Owner)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read owner key: %w", err)
+	}
+	v, err := Parse(signed, &Card{owner: owner})
+	if err != nil {
+		return nil, nil, err
+	}
+	card, err := v.Card(Access{Serial: 1, Mode: Local})
+	return v, card, err
+}
+
 // Fingerprint names the vault: the OpenPGP fingerprint of its owner key.
 func (v *Vault) Fingerprint() string { return fingerprint(v.owner) }
 

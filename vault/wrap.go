@@ -110,6 +110,12 @@ func OpenCopy(ctx context.Context, message []byte, passphrase string) (*Vault, *
 	return parseBundle(plain)
 }
 
+// NeedsPassphrase tells a copy that is locked to a passphrase from one that is
+// encrypted to GPG keys.
+func NeedsPassphrase(message []byte) bool {
+	return len(message) > saltSize+1 && checkShape(message[saltSize+1:], tagPassphrase, tagEncrypted) == nil
+}
+
 const recoveryType = "SHARDRAID RECOVERY"
 
 // Export returns a recovery file: text that opens with the passphrase, and

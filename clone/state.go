@@ -1,4 +1,4 @@
-package remote
+package clone
 
 import (
 	"crypto/sha256"
@@ -10,30 +10,34 @@ import (
 	"strings"
 	"sync"
 
-	"shardraid/annex"
 	"shardraid/object"
 )
 
-// state is what this clone remembers for convenience: where objects are, what
-// damage was seen, which stores were interrupted. It lies below .git/annex,
-// holds no secret, and may be deleted at any time.
-type state struct {
-	dir string
-	mu  sync.Mutex
+// Dir is where this clone keeps what it remembers of one remote. The pin in it
+// is trust and must stay; the rest is for convenience: where objects are,
+// what damage was seen, which stores were interrupted. None of it is secret.
+type Dir struct {
+	path string
+	mu   sync.Mutex
 }
 
-func newState(dir string) *state { return &state{dir: dir} }
+// NewDir returns the directory of the remote with this UUID, which need not
+// exist.
+func NewDir(gitDir, uuid string) *Dir {
+	return &Dir{path: filepath.Join(gitDir, "annex", "shardraid", uuid)}
+}
 
-func (s *state) journal() string { return filepath.Join(s.dir, "journal") }
+// Journal is where interrupted stores are kept.
+func (s *Dir) Journal() string { return filepath.Join(s.path, "journal") }
 
-func (s *state) wherePath(key annex.Key) string {
+func (s *Dir) wherePath(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	name := hex.EncodeToString(sum[:])
-	return filepath.Join(s.dir, "where", name[:2], name[2:])
+	return filepath.Join(s.path, "where", name[:2], name[2:])
 }
 
-// remember notes where an object is. It is a convenience: errors cost nothing.
-func (s *state) remember(key annex.Key, p object.Placement) {
+// Remember notes where an object is. It is a convenience: errors cost nothing.
+func (s *Dir) Remember(key string, p object.Placement) {
 	text := fmt.Sprintf("%d+%d: %s", p.Data, p.Parity, strings.Join(p.Backends, ", "))
 	if p.Inlined {
 		text = "whole on each of: " + strings.Join(p.Backends, ", ")
@@ -59,9 +63,11 @@ func (s *state) remember(key annex.Key, p object.Placement) {
 	}
 }
 
-func (s *state) forget(key annex.Key) { os.Remove(s.wherePath(key)) }
+// Forget drops what Remember noted.
+func (s *Dir) Forget(key string) { os.Remove(s.wherePath(key)) }
 
-func (s *state) where(key annex.Key) (string, bool) {
+// Where returns what Remember noted.
+func (s *Dir) Where(key string) (string, bool) {
 	text, err := os.ReadFile(s.wherePath(key))
 	return string(text), err == nil && len(text) > 0
 }
@@ -69,15 +75,15 @@ func (s *state) where(key annex.Key) (string, bool) {
 // maxDamage bounds the list of damage in bytes.
 const maxDamage = 64 << 10
 
-// damaged adds a line to the list of damage.
-func (s *state) damaged(backend, what string) {
+// Damaged adds a line to the list of damage.
+func (s *Dir) Damaged(backend, what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	path := filepath.Join(s.dir, "damage")
+	path := filepath.Join(s.path, "damage")
 	if info, err := os.Stat(path); err == nil && info.Size() > maxDamage {
 		return
 	}
-	if os.MkdirAll(s.dir, 0o700) != nil {
+	if os.MkdirAll(s.path, 0o700) != nil {
 		return
 	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
@@ -88,9 +94,9 @@ func (s *state) damaged(backend, what string) {
 	f.Close()
 }
 
-// damage sums the list up in one line.
-func (s *state) damage() string {
-	text, err := os.ReadFile(filepath.Join(s.dir, "damage"))
+// Damage sums the list up in one line.
+func (s *Dir) Damage() string {
+	text, err := os.ReadFile(filepath.Join(s.path, "damage"))
 	if err != nil || len(text) == 0 {
 		return "none"
 	}

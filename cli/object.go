@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"shardraid/clone"
+	"shardraid/object"
+	"shardraid/vault"
+)
+
+// withoutGit adds the flags that find a remote by its layout.
+func (a *app) withoutGit(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVar(&a.layout, "layout", "", "find the remote by this layout file, without git")
+	cmd.Flags().StringVar(&a.key, "key", "", "with --layout: recovery file, or a copy of the file in .git/annex/creds (default: the copies on the backends, opened by your GPG key or passphrase)")
+	cmd.Flags().StringVar(&a.vault, "vault", "", "with --layout: fingerprint of the vault that it must be")
+	return cmd
+}
+
+func (a *app) listCommand() *cobra.Command {
+	return a.withoutGit(&cobra.Command{
+		Use: "list", Short: "list the keys of all files that are stored", Args: cobra.NoArgs,
+		Long: "Prints one line for each file: key, size in bytes, where it lies; with a tab between them. Which name a file had is known to git alone.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			pool, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer pool.Close()
+			var lines []string
+			lost := 0
+			err = pool.List(cmd.Context(), a.job(cmd), func(l object.Listed) {
+				where := strings.Join(l.Placement.Backends, ",")
+				if l.Trouble != "" {
+					lost++
+					where = "cannot be had now: " + l.Trouble
+				}
+				lines = append(lines, fmt.Sprintf("%s\t%d\t%s", l.Key, l.Size, where))
+			})
+			slices.Sort(lines)
+			print(cmd, lines...)
+			if err == nil && lost > 0 {
+				err = fmt.Errorf("%d of %d files cannot be had now", lost, len(lines))
+			}
+			return err
+		},
+	})
+}
+
+func (a *app) getCommand() *cobra.Command {
+	return a.withoutGit(&cobra.Command{
+		Use: "get KEY [FILE]", Short: "bring one file back", Args: cobra.RangeArgs(1, 2),
+		Long: "Writes the content of a key to FILE, by default a file that is named like the key. A file that is there already is overwritten, as far as it differs.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file := fileName(args[0])
+			if len(args) > 1 {
+				file = args[1]
+			}
+			pool, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer pool.Close()
+			if err := pool.Get(cmd.Context(), args[0], file, a.job(cmd)); err != nil {
+				return fmt.Errorf("get %s: %w", args[0], err)
+			}
+			note(cmd, "wrote %s", file)
+			return nil
+		},
+	})
+}
+
+// fileName is git-annex's own form of a key as the name of a file.
+func fileName(key string) string {
+	return strings.NewReplacer("&", "&a", "%", "&s", ":", "&c", "/", "%").Replace(key)
+}
+
+// open opens the store of the repository's remote, or of the layout named.
+func (a *app) open(cmd *cobra.Command) (*clone.Pool, error) {
+	ctx := cmd.Context()
+	if a.layout == "" {
+		if a.key != "" || a.vault != "" {
+			return nil, fmt.Errorf("--key and --vault go with --layout")
+		}
+		r, err := a.findRepo(ctx)
+		if err != nil {
+			return nil, err
+		}
+		set, err := r.settings(cmd)
+		if err != nil {
+			return nil, err
+		}
+		v, err := r.open(ctx, set)
+		if err != nil {
+			return nil, err
+		}
+		return clone.Connect(v, set.Layout, "")
+	}
+	l, _, err := readLayout(a.layout)
+	if err != nil {
+		return nil, err
+	}
+	trusted := ""
+	if a.vault != "" {
+		list, err := vault.ParseRecipients(a.vault)
+		if err != nil {
+			return nil, err
+		}
+		trusted = list[0]
+	}
+	found, err := clone.Discover(ctx, l, a.key, trusted)
+	if err != nil {
+		return nil, err
+	}
+	if found.Said != "" {
+		note(cmd, "%s", found.Said)
+	}
+	for _, line := range found.Missing {
+		note(cmd, "%s", line)
+	}
+	return clone.Connect(found.Vault, found.Layout, "")
+}
+
+// job shows what the store has to say.
+func (a *app) job(cmd *cobra.Command) *object.Job {
+	var mu sync.Mutex
+	say := func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		note(cmd, "%s", text)
+	}
+	return &object.Job{
+		Progress: func(int64) {},
+		Info:     say,
+		Damaged:  func(backend, what string) { say("backend " + backend + ": damaged " + what + "; using the others") },
+	}
+}

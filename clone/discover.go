@@ -1,0 +1,223 @@
+package clone
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"shardraid/backends"
+	"shardraid/layout"
+	"shardraid/manifest"
+	"shardraid/object"
+	"shardraid/vault"
+)
+
+// Found is a remote that was found without git.
+type Found struct {
+	Vault   *vault.Vault
+	Card    *vault.Card
+	Layout  *layout.Layout // with the remotes of the file that was given
+	Signed  *layout.Document
+	Missing []string // why some of its backends are not used
+	Said    string   // whose vault it is
+}
+
+// root is what one backend of the file shows.
+type root struct {
+	layout.Backend
+	store   *backends.Rclone
+	entries []backends.Entry
+	err     error
+}
+
+// Discover finds a remote with nothing but a layout file, rclone.conf and a
+// key: the recovery file (or a copy of the key from a credential store) if
+// one is named, else the wrapped copies on the backends. Trusted is a vault
+// fingerprint that a person vouches for, or "".
+func Discover(ctx context.Context, l *layout.Layout, keyFile, trusted string) (*Found, error) {
+	if err := backends.Setup(); err != nil {
+		return nil, err
+	}
+	roots := lookAround(ctx, l)
+	defer func() {
+		for _, r := range roots {
+			r.store.Close()
+		}
+	}()
+	f := &Found{}
+	var err error
+	if keyFile != "" {
+		f.Vault, f.Card, err = ReadKeyFile(keyFile)
+	} else {
+		f.Vault, f.Card, f.Said, err = openCopies(ctx, roots, trusted)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if trusted != "" && f.Vault.Fingerprint() != trusted {
+		return nil, distrust(ErrVault, "the vault found is %s, not %s", f.Vault.Fingerprint(), trusted)
+	}
+	if err := f.newest(ctx, roots); err != nil {
+		return nil, err
+	}
+	f.match(roots)
+	return f, nil
+}
+
+func lookAround(ctx context.Context, l *layout.Layout) []*root {
+	roots := make([]*root, len(l.Backends))
+	done := make(chan struct{})
+	for i, b := range l.Backends {
+		r := &root{Backend: b, store: OpenBackend(b)}
+		roots[i] = r
+		go func() {
+			if section := b.Section(); section != "" {
+				r.err = backends.CheckSections([]string{section}, nil)
+			}
+			if r.err == nil {
+				r.entries, r.err = r.store.List(ctx, "")
+			}
+			done <- struct{}{}
+		}()
+	}
+	for range roots {
+		<-done
+	}
+	return roots
+}
+
+// ReadKeyFile reads a recovery file, asking for its passphrase, or a file of
+// git-annex's credential store.
+func ReadKeyFile(path string) (*vault.Vault, *vault.Card, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read key: %w", err)
+	}
+	if block, _ := pem.Decode(data); block != nil {
+		passphrase, err := AskPassphrase("recovery file " + path)
+		if err != nil {
+			return nil, nil, err
+		}
+		return vault.Import(data, passphrase)
+	}
+	secret, err := readCreds(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: it is no recovery file either: shardraid key export writes one", err)
+	}
+	return vault.ParseAlone(secret)
+}
+
+// openCopies opens the first wrapped copy that it can and that is to be
+// trusted: a provider may offer a vault of his own, encrypted to the user.
+func openCopies(ctx context.Context, roots []*root, trusted string) (v *vault.Vault, card *vault.Card, said string, err error) {
+	var passphrase string
+	copies, why := 0, errors.New("no backend has a copy of the vault")
+	for _, r := range roots {
+		for _, e := range r.entries {
+			if kind, ok := manifest.ParseRootName(e.Name); !ok || kind != manifest.RootVault || e.Size > vault.MaxRecord {
+				continue
+			}
+			copies++
+			message := make([]byte, max(e.Size, 0))
+			n, err := r.store.Get(ctx, e.Name, message)
+			if err != nil {
+				why = err
+				continue
+			}
+			with := ""
+			if vault.NeedsPassphrase(message[:n]) {
+				if passphrase == "" {
+					if passphrase, err = AskPassphrase("the remote"); err != nil {
+						return nil, nil, "", err
+					}
+				}
+				with = passphrase
+			}
+			if v, card, err = vault.OpenCopy(ctx, message[:n], with); err == nil {
+				said, err = vouched(ctx, card, trusted)
+			}
+			if err == nil {
+				return v, card, said, nil
+			}
+			why = fmt.Errorf("backend %s: %w", r.Name, err)
+		}
+	}
+	if copies == 0 {
+		why = fmt.Errorf("%w (of a remote in mode local there is none: give --key FILE, a recovery file)%s", why, unreachable(roots))
+	}
+	return nil, nil, "", why
+}
+
+func vouched(ctx context.Context, card *vault.Card, trusted string) (string, error) {
+	if card.Fingerprint() == trusted {
+		return "", nil
+	}
+	if trusted != "" {
+		return "", distrust(ErrVault, "the vault there is %s, not %s", card.Fingerprint(), trusted)
+	}
+	said, err := firstUse(ctx, card)
+	if err != nil {
+		return "", fmt.Errorf("%w (outside of a repository: --vault %s)", err, card.Fingerprint())
+	}
+	return strings.TrimSuffix(said, ","), nil
+}
+
+func unreachable(roots []*root) (text string) {
+	for _, r := range roots {
+		if r.err != nil {
+			text += "; " + r.Name + ": " + r.err.Error()
+		}
+	}
+	return text
+}
+
+// newest takes the newest layout document that the backends show.
+func (f *Found) newest(ctx context.Context, roots []*root) error {
+	for _, r := range roots {
+		for _, body := range object.FindLayouts(ctx, f.Vault, r.store, r.entries) {
+			d, l, err := layout.ParseDocument(body)
+			if err != nil {
+				return fmt.Errorf("backend %s: %w", r.Name, err)
+			}
+			switch {
+			case f.Layout == nil || d.Follows(f.Layout.Hash):
+				f.Signed, f.Layout = d, l
+			case l.Hash == f.Layout.Hash || f.Signed.Follows(l.Hash):
+			default:
+				return distrust(ErrFork, "the backends carry two layouts, epoch %d (%.12s) and epoch %d (%.12s), of which none follows the other: join them in a clone: shardraid layout apply --join FILE", f.Layout.Epoch, f.Layout.Hash, l.Epoch, l.Hash)
+			}
+		}
+	}
+	if f.Layout == nil {
+		return fmt.Errorf("no backend has a layout of vault %s%s", f.Vault.Fingerprint(), unreachable(roots))
+	}
+	return nil
+}
+
+// match finds out by the markers which backend of the layout each place is,
+// and switches the others off: names in the file may be others today.
+func (f *Found) match(roots []*root) {
+	for i := range f.Layout.Backends {
+		b := &f.Layout.Backends[i]
+		marker := manifest.MarkerName(f.Vault.Names(b.ID), f.Layout.Hash)
+		b.State = layout.Off
+		for _, r := range roots {
+			for _, e := range r.entries {
+				if e.Name == marker {
+					b.Remote, b.Limits, b.State = r.Remote, r.Limits, layout.Drain // reads only
+				}
+			}
+		}
+		if b.State == layout.Off {
+			f.Missing = append(f.Missing, "backend "+b.Name+" was not found")
+		}
+	}
+	for _, r := range roots {
+		if r.err != nil {
+			f.Missing = append(f.Missing, "backend "+r.Name+": "+r.err.Error())
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package clone
+
+import (
+	"slices"
+
+	"shardraid/backends"
+	"shardraid/layout"
+	"shardraid/object"
+	"shardraid/vault"
+)
+
+// Pool is the object store of a layout and its connected backends.
+type Pool struct {
+	*object.Store
+	connected []*backends.Rclone
+}
+
+// Connect returns the store of a layout; no backend is touched yet. Journal is
+// where interrupted stores are kept, "" for nowhere.
+func Connect(v *vault.Vault, l *layout.Layout, journal string) (*Pool, error) {
+	if err := backends.Setup(); err != nil {
+		return nil, err
+	}
+	p := &Pool{}
+	stores := map[string]backends.Store{}
+	for _, b := range l.Backends {
+		if b.State != layout.Off {
+			open := OpenBackend(b)
+			stores[b.ID] = open
+			p.connected = append(p.connected, open)
+		}
+	}
+	var err error
+	p.Store, err = object.New(object.Config{Vault: v, Layout: l, Stores: stores, Journal: journal})
+	return p, err
+}
+
+// OpenBackend connects one backend, whose limits hold for this process.
+func OpenBackend(b layout.Backend) *backends.Rclone {
+	return backends.Open(backends.Options{
+		Name: b.Name, Remote: b.Remote,
+		Upload: b.Limits.Upload, Download: b.Limits.Download, Requests: b.Limits.Requests,
+	})
+}
+
+// Close lets the backends go.
+func (p *Pool) Close() {
+	for _, b := range p.connected {
+		b.Close()
+	}
+}
+
+// Sections returns the sections of rclone.conf that a layout needs.
+func Sections(l *layout.Layout) []string {
+	var sections []string
+	for _, b := range l.Backends {
+		if section := b.Section(); section != "" && b.State != layout.Off && !slices.Contains(sections, section) {
+			sections = append(sections, section)
+		}
+	}
+	return sections
+}
+
+// Types looks the sections' types of storage up in rclone.conf. The error
+// names the first section that is missing.
+func Types(l *layout.Layout) (map[string]string, error) {
+	if err := backends.Setup(); err != nil {
+		return nil, err
+	}
+	sections := Sections(l)
+	if len(sections) == 0 {
+		return nil, nil
+	}
+	if err := backends.CheckSections(sections, nil); err != nil {
+		return nil, err
+	}
+	types := map[string]string{}
+	for _, section := range sections {
+		types[section] = backends.SectionType(section)
+	}
+	return types, nil
+}
+
+// Missing says, a line each, which sections rclone.conf does not have and how
+// to make them.
+func Missing(set *Settings) (lines []string) {
+	if err := backends.Setup(); err != nil {
+		return []string{err.Error()}
+	}
+	for _, section := range Sections(set.Layout) {
+		if err := backends.CheckSections([]string{section}, set.Document.Types); err != nil {
+			lines = append(lines, err.Error())
+		}
+	}
+	return lines
+}

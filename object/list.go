@@ -1,0 +1,150 @@
+package object
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"shardraid/manifest"
+	"shardraid/vault"
+)
+
+// Listed is one object of the pool.
+type Listed struct {
+	Key       string
+	Size      int64
+	Placement Placement
+	// Trouble says why the object could not be had now, "" if it could.
+	Trouble string
+}
+
+// List finds all objects by what lies on the backends, and calls found for
+// each, in no order. It needs all but m backends, as every object has a
+// manifest on m+1. It sees k shards of each segment in the listings; it reads
+// none of them.
+func (s *Store) List(ctx context.Context, job *Job, found func(Listed)) error {
+	all := &view{errs: make([]error, len(s.pool))}
+	dirs := make([]map[string][]file, len(s.pool)) // by backend and directory
+	all.errs = s.each(ctx, 0, func(ctx context.Context, i int, b *member) (err error) {
+		if dirs[i], err = b.listAll(ctx); err == nil {
+			err = b.prove(ctx)
+		}
+		return err
+	})
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if err := s.quorum(all, nil); err != nil {
+		return err
+	}
+	seen := map[vault.ObjectID]bool{}
+	for i, b := range s.pool {
+		for dir, files := range dirs[i] {
+			id, ok := s.identify(ctx, b, dir, files, job)
+			if !ok || seen[id] {
+				continue
+			}
+			seen[id] = true
+			if listed, ok := s.listed(ctx, id, all.errs, dirs, job); ok {
+				found(listed)
+			}
+			if err := ctx.Err(); err != nil {
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+// listAll returns the files of all objects on a backend.
+func (b *member) listAll(ctx context.Context) (map[string][]file, error) {
+	tops, err := b.store.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	var dirs []string
+	for _, top := range tops {
+		if len(top.Name) != 3 || !strings.HasSuffix(top.Name, "/") {
+			continue
+		}
+		subs, err := b.store.List(ctx, strings.TrimSuffix(top.Name, "/"))
+		if err != nil {
+			return nil, err
+		}
+		for _, sub := range subs {
+			if name, ok := strings.CutSuffix(sub.Name, "/"); ok {
+				dirs = append(dirs, top.Name+name)
+			}
+		}
+	}
+	lists := make([][]file, len(dirs))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for i, dir := range dirs {
+		g.Go(func() (err error) {
+			lists[i], err = b.listDir(ctx, dir)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	found := map[string][]file{}
+	for i, dir := range dirs {
+		found[dir] = lists[i]
+	}
+	return found, nil
+}
+
+// identify opens a manifest of a directory, whose name says nothing, to learn
+// whose it is. A directory without one, as far as this backend goes, is left
+// to the others.
+func (s *Store) identify(ctx context.Context, b *member, dir string, files []file, job *Job) (id vault.ObjectID, ok bool) {
+	for _, f := range files {
+		if f.Kind != manifest.KindManifest || f.size > vault.MaxRecord {
+			continue
+		}
+		message := make([]byte, max(f.size, 0))
+		n, err := b.store.Get(ctx, dir+"/"+f.Format(b.names), message)
+		if err == nil {
+			id, err = manifest.ObjectOf(s.vault, f.Incarnation, message[:n])
+		}
+		if err == nil && b.names.Dir(id) == dir {
+			return id, true
+		}
+		job.debug("backend %s: %s: manifest %s: %v", b.Name, dir, f.Incarnation, err)
+	}
+	return id, false
+}
+
+// listed judges one object from the listings; ok is false for one that was
+// removed.
+func (s *Store) listed(ctx context.Context, id vault.ObjectID, errs []error, dirs []map[string][]file, job *Job) (l Listed, ok bool) {
+	v := &view{id: id, errs: slices.Clone(errs), files: make([][]file, len(s.pool)), incs: map[vault.Incarnation]*incarnation{}}
+	for i, b := range s.pool {
+		if errs[i] != nil {
+			v.silent++
+			continue
+		}
+		v.files[i] = dirs[i][b.names.Dir(id)]
+		for _, f := range v.files[i] {
+			v.sort(i, f)
+		}
+	}
+	v.bound()
+	s.openRecords(ctx, v, 1, job)
+	for _, inc := range s.candidates(v) {
+		l = Listed{Key: inc.manifest.Key, Size: inc.manifest.Size, Placement: s.placement(inc)}
+		st, err := s.judge(v, inc)
+		if st < readable {
+			l.Trouble = fmt.Sprint(err)
+			ok = true
+			continue
+		}
+		return l, true
+	}
+	return l, ok
+}
