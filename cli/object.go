@@ -122,7 +122,7 @@ func (a *app) open(cmd *cobra.Command) (*clone.Pool, error) {
 	for _, line := range found.Missing {
 		note(cmd, "%s", line)
 	}
-	return clone.Connect(found.Vault, found.Layout, "")
+	return found.Connect()
 }
 
 // job shows what the store has to say.

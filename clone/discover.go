@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"shardraid/backends"
@@ -20,9 +21,11 @@ type Found struct {
 	Vault   *vault.Vault
 	Card    *vault.Card
 	Layout  *layout.Layout // with the remotes of the file that was given
-	Signed  *layout.Document
-	Missing []string // why some of its backends are not used
-	Said    string   // whose vault it is
+	Missing []string       // why some of its backends are not used
+	Said    string         // whose vault it is
+
+	document *layout.Document
+	markers  map[string]string
 }
 
 // root is what one backend of the file shows.
@@ -63,7 +66,7 @@ func Discover(ctx context.Context, l *layout.Layout, keyFile, trusted string) (*
 	if err := f.newest(ctx, roots); err != nil {
 		return nil, err
 	}
-	f.match(roots)
+	f.match(ctx, roots)
 	return f, nil
 }
 
@@ -116,10 +119,7 @@ func openCopies(ctx context.Context, roots []*root, trusted string) (v *vault.Va
 	var passphrase string
 	copies, why := 0, errors.New("no backend has a copy of the vault")
 	for _, r := range roots {
-		for _, e := range r.entries {
-			if kind, ok := manifest.ParseRootName(e.Name); !ok || kind != manifest.RootVault || e.Size > vault.MaxRecord {
-				continue
-			}
+		for _, e := range object.RootFiles(r.entries, manifest.RootVault) {
 			copies++
 			message := make([]byte, max(e.Size, 0))
 			n, err := r.store.Get(ctx, e.Name, message)
@@ -174,8 +174,10 @@ func unreachable(roots []*root) (text string) {
 	return text
 }
 
-// newest takes the newest layout document that the backends show.
+// newest takes the newest layout document that the backends show. Of a fork it
+// takes one head and the backends of both.
 func (f *Found) newest(ctx context.Context, roots []*root) error {
+	var others []*layout.Layout
 	for _, r := range roots {
 		for _, body := range object.FindLayouts(ctx, f.Vault, r.store, r.entries) {
 			d, l, err := layout.ParseDocument(body)
@@ -184,36 +186,58 @@ func (f *Found) newest(ctx context.Context, roots []*root) error {
 			}
 			switch {
 			case f.Layout == nil || d.Follows(f.Layout.Hash):
-				f.Signed, f.Layout = d, l
-			case l.Hash == f.Layout.Hash || f.Signed.Follows(l.Hash):
-			default:
-				return distrust(ErrFork, "the backends carry two layouts, epoch %d (%.12s) and epoch %d (%.12s), of which none follows the other: join them in a clone: shardraid layout apply --join FILE", f.Layout.Epoch, f.Layout.Hash, l.Epoch, l.Hash)
+				f.document, f.Layout = d, l
+			case l.Hash != f.Layout.Hash && !f.document.Follows(l.Hash):
+				others = append(others, l)
 			}
 		}
 	}
 	if f.Layout == nil {
 		return fmt.Errorf("no backend has a layout of vault %s%s", f.Vault.Fingerprint(), unreachable(roots))
 	}
+	for _, l := range others {
+		if l.Hash == f.Layout.Hash || f.document.Follows(l.Hash) {
+			continue
+		}
+		f.Missing = append(f.Missing, fmt.Sprintf("the backends carry two layouts of which none follows the other, epoch %d (%.12s) and epoch %d (%.12s): both are used", f.Layout.Epoch, f.Layout.Hash, l.Epoch, l.Hash))
+		f.Layout.LeastData = min(f.Layout.LeastData, l.LeastData)
+		f.Layout.LeastParity = min(f.Layout.LeastParity, l.LeastParity)
+		for _, b := range l.Backends {
+			if !slices.ContainsFunc(f.Layout.Backends, func(own layout.Backend) bool { return own.ID == b.ID }) {
+				f.Layout.Backends = append(f.Layout.Backends, b)
+			}
+		}
+	}
 	return nil
 }
 
 // match finds out by the markers which backend of the layout each place is,
 // and switches the others off: names in the file may be others today.
-func (f *Found) match(roots []*root) {
-	for i := range f.Layout.Backends {
-		b := &f.Layout.Backends[i]
-		marker := manifest.MarkerName(f.Vault.Names(b.ID), f.Layout.Hash)
-		b.State = layout.Off
-		for _, r := range roots {
-			for _, e := range r.entries {
-				if e.Name == marker {
-					b.Remote, b.Limits, b.State = r.Remote, r.Limits, layout.Drain // reads only
-				}
+func (f *Found) match(ctx context.Context, roots []*root) {
+	f.markers = map[string]string{}
+	at := map[string]*root{}
+	for _, r := range roots {
+		for _, e := range object.RootFiles(r.entries, manifest.RootMarker) {
+			message := make([]byte, max(e.Size, 0))
+			n, err := r.store.Get(ctx, e.Name, message)
+			if err != nil {
+				continue
+			}
+			id, hash, err := manifest.ReadMarker(f.Vault, message[:n])
+			if err == nil && f.markers[id] != f.Layout.Hash {
+				at[id], f.markers[id] = r, hash
 			}
 		}
-		if b.State == layout.Off {
+	}
+	for i := range f.Layout.Backends {
+		b := &f.Layout.Backends[i]
+		r := at[b.ID]
+		if r == nil {
+			b.State = layout.Off
 			f.Missing = append(f.Missing, "backend "+b.Name+" was not found")
+			continue
 		}
+		b.Remote, b.Limits, b.State = r.Remote, r.Limits, layout.Drain // reads only
 	}
 	for _, r := range roots {
 		if r.err != nil {
@@ -221,3 +245,6 @@ func (f *Found) match(roots []*root) {
 		}
 	}
 }
+
+// Connect returns the store of what was found, for reading.
+func (f *Found) Connect() (*Pool, error) { return connect(f.Vault, f.Layout, "", f.markers) }

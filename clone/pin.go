@@ -102,6 +102,9 @@ func firstUse(ctx context.Context, card *vault.Card) (string, error) {
 	case errors.Is(err, vault.ErrUnknownCreator):
 		return "", distrust(ErrVault, "vault %s claims to be made by GPG key %s, which is not in your keyring: fetch that key and check its fingerprint with its owner, or, if you know that the vault is right, run: shardraid key trust %s",
 			card.Fingerprint(), card.Creator.Key, card.Fingerprint())
+	case errors.Is(err, vault.ErrUncertified):
+		return "", distrust(ErrVault, "vault %s is made by GPG key %s, which is in your keyring and not certified: check its fingerprint with its owner, and run gpg --lsign-key %s, or, if you know that the vault is right, run: shardraid key trust %s",
+			card.Fingerprint(), card.Creator.Key, card.Creator.Key, card.Fingerprint())
 	case err != nil:
 		return "", distrust(ErrVault, "vault %s: %v: somebody else may have put it there; if you know that it is right, run: shardraid key trust %s", card.Fingerprint(), err, card.Fingerprint())
 	}

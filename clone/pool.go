@@ -18,6 +18,10 @@ type Pool struct {
 // Connect returns the store of a layout; no backend is touched yet. Journal is
 // where interrupted stores are kept, "" for nowhere.
 func Connect(v *vault.Vault, l *layout.Layout, journal string) (*Pool, error) {
+	return connect(v, l, journal, nil)
+}
+
+func connect(v *vault.Vault, l *layout.Layout, journal string, markers map[string]string) (*Pool, error) {
 	if err := backends.Setup(); err != nil {
 		return nil, err
 	}
@@ -31,7 +35,7 @@ func Connect(v *vault.Vault, l *layout.Layout, journal string) (*Pool, error) {
 		}
 	}
 	var err error
-	p.Store, err = object.New(object.Config{Vault: v, Layout: l, Stores: stores, Journal: journal})
+	p.Store, err = object.New(object.Config{Vault: v, Layout: l, Stores: stores, Markers: markers, Journal: journal})
 	return p, err
 }
 

@@ -98,18 +98,28 @@ func SealMarker(v *vault.Vault, backendID, layoutHash string) ([]byte, error) {
 // OpenMarker returns of which layout the message is the marker; it must be
 // this backend's.
 func OpenMarker(v *vault.Vault, backendID string, message []byte) (layoutHash string, err error) {
+	got, layoutHash, err := ReadMarker(v, message)
+	if err == nil && got != backendID {
+		return "", fmt.Errorf("%w: marker of another backend", ErrInvalid)
+	}
+	return layoutHash, err
+}
+
+// ReadMarker returns of which backend and layout of this vault the message is
+// the marker.
+func ReadMarker(v *vault.Vault, message []byte) (backendID, layoutHash string, err error) {
 	body, err := v.OpenOwned(markerKind, message)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	var got marker
 	if err := strictJSON(body, &got); err != nil {
-		return "", err
+		return "", "", err
 	}
-	if got.Vault != v.Fingerprint() || got.Backend != backendID {
-		return "", fmt.Errorf("%w: marker of another backend", ErrInvalid)
+	if got.Vault != v.Fingerprint() {
+		return "", "", fmt.Errorf("%w: marker of another vault", ErrInvalid)
 	}
-	return got.Layout, nil
+	return got.Backend, got.Layout, nil
 }
 
 // SignLayout returns a layout document as it travels in git: signed by the

@@ -75,9 +75,15 @@ func (s *Store) survey(ctx context.Context, b *member, c Claim) (g ground, err e
 	if err != nil {
 		return g, err
 	}
-	ours, foreign, sample := false, false, ""
+	ours, foreign, sample, rootFiles := false, false, "", 0
 	for _, e := range entries {
 		kind, ok := manifest.ParseRootName(e.Name)
+		if ok {
+			rootFiles++
+		}
+		if rootFiles > 3*maxRootFiles {
+			return g, fmt.Errorf("it holds more than %d files that look like markers: somebody plays tricks: name another folder", 3*maxRootFiles)
+		}
 		switch {
 		case !ok:
 			sample = e.Name
@@ -171,12 +177,23 @@ func (s *Store) Layouts(ctx context.Context) (bodies [][]byte) {
 	return slices.Concat(found...)
 }
 
+// maxRootFiles bounds what a provider can make us read by inventing files.
+const maxRootFiles = 64
+
+// RootFiles returns the files of one kind in a backend's root, not absurdly
+// many.
+func RootFiles(root []backends.Entry, kind manifest.RootKind) (files []backends.Entry) {
+	for _, e := range root {
+		if k, ok := manifest.ParseRootName(e.Name); ok && k == kind && e.Size <= vault.MaxRecord && len(files) < maxRootFiles {
+			files = append(files, e)
+		}
+	}
+	return files
+}
+
 // FindLayouts opens the layout documents of this vault in a backend's root.
 func FindLayouts(ctx context.Context, v *vault.Vault, store backends.Store, root []backends.Entry) (bodies [][]byte) {
-	for _, e := range root {
-		if kind, ok := manifest.ParseRootName(e.Name); !ok || kind != manifest.RootLayout || e.Size > vault.MaxRecord {
-			continue
-		}
+	for _, e := range RootFiles(root, manifest.RootLayout) {
 		message := make([]byte, max(e.Size, 0))
 		n, err := store.Get(ctx, e.Name, message)
 		if err != nil {

@@ -23,6 +23,10 @@ type Config struct {
 	Vault  *vault.Vault
 	Layout *layout.Layout
 	Stores map[string]backends.Store // by backend id; none for a backend that is off
+	// Markers are the hashes of the layouts under which single backends, by
+	// id, are marked, where that is not the hash of the layout: after an
+	// apply that was cut off.
+	Markers map[string]string
 	// Journal is the directory where interrupted stores are kept for resuming;
 	// "" for none.
 	Journal string
@@ -112,10 +116,14 @@ func New(c Config) (*Store, error) {
 			return nil, fmt.Errorf("backend %s has no id: the layout was not applied", b.Name)
 		}
 		names := c.Vault.Names(b.ID)
-		m := &member{Backend: b, store: c.Stores[b.ID], names: names, marker: manifest.MarkerName(names, c.Layout.Hash)}
+		marked, ok := c.Markers[b.ID]
+		if !ok {
+			marked = c.Layout.Hash
+		}
+		m := &member{Backend: b, store: c.Stores[b.ID], names: names, marker: manifest.MarkerName(names, marked)}
 		m.verify = func(message []byte) error {
 			hash, err := manifest.OpenMarker(c.Vault, b.ID, message)
-			if err == nil && hash != c.Layout.Hash {
+			if err == nil && hash != marked {
 				err = manifest.ErrInvalid
 			}
 			return err
@@ -186,10 +194,7 @@ func (b *member) otherLayout(ctx context.Context, v *vault.Vault, ours *layout.L
 	if err != nil {
 		return nil // the missing marker is news enough
 	}
-	for _, e := range entries {
-		if kind, ok := manifest.ParseRootName(e.Name); !ok || kind != manifest.RootLayout {
-			continue
-		}
+	for _, e := range RootFiles(entries, manifest.RootLayout) {
 		if l, err := b.readLayout(ctx, v, e); err == nil && l != nil && l.Hash != ours.Hash && l.Epoch >= ours.Epoch {
 			return fmt.Errorf("a layout of epoch %d is in force there and this clone has one of epoch %d: run git annex sync, then try again", l.Epoch, ours.Epoch)
 		}

@@ -240,9 +240,13 @@ func (r *Remote) enable(ctx context.Context, s *annex.Session) error {
 // publish writes what the command line has staged into git-annex's
 // configuration.
 func publish(s *annex.Session, dir *clone.Dir, staged *clone.Settings) error {
-	if known, err := dir.Pinned(); err != nil || known == nil || known.Card.Fingerprint() != staged.Card.Fingerprint() {
+	known, err := dir.Pinned()
+	if err != nil {
+		return err
+	}
+	if known == nil || known.Card.Fingerprint() != staged.Card.Fingerprint() {
 		dir.Unstage()
-		return fmt.Errorf("what was staged is not of the vault that this clone trusts: it is dropped; try again (%w)", errors.Join(err))
+		return errors.New("what was staged is not of the vault that this clone trusts: it is dropped; try again")
 	}
 	if err := dir.Pin(staged); err != nil {
 		return err

@@ -28,7 +28,8 @@ func Vouch(ctx context.Context, v *Vault, recipients []string) (Creator, error) 
 	}
 	key := ""
 	for _, fpr := range recipients {
-		if key = secretKey(ctx, fpr); key != "" {
+		if own, signs := secretKey(ctx, fpr); signs {
+			key = own
 			break
 		}
 	}
@@ -43,23 +44,22 @@ func Vouch(ctx context.Context, v *Vault, recipients []string) (Creator, error) 
 }
 
 // secretKey returns the fingerprint of the primary key that fpr belongs to if
-// this user can sign with it, else "".
-func secretKey(ctx context.Context, fpr string) string {
+// this user has its secret key, else "", and whether it can sign now.
+func secretKey(ctx context.Context, fpr string) (primary string, signs bool) {
 	out, _, err := runGPG(ctx, nil, "--with-colons", "--list-secret-keys", fpr)
 	if err != nil {
-		return ""
+		return "", false
 	}
-	usable := false
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Split(line, ":")
 		switch {
 		case len(fields) > 11 && fields[0] == "sec":
-			usable = strings.Contains(fields[11], "S") // capital: of the whole key, now
-		case usable && len(fields) > 9 && fields[0] == "fpr":
-			return fields[9]
+			signs = strings.Contains(fields[11], "S") // capital: of the whole key, now
+		case len(fields) > 9 && fields[0] == "fpr":
+			return fields[9], signs
 		}
 	}
-	return ""
+	return "", false
 }
 
 var (
@@ -68,11 +68,14 @@ var (
 	// ErrUnknownCreator is returned where the creator's public key is not in
 	// the keyring.
 	ErrUnknownCreator = errors.New("the creator's public key is not in your keyring")
+	// ErrUncertified is returned where it is there, and nobody says that it
+	// belongs to whom it names.
+	ErrUncertified = errors.New("the creator's public key is in your keyring, and is not certified")
 )
 
-// VerifyCreator makes sure that the creator's GPG key signed this vault. An
-// expired key is good enough, for a person stays the same; note says so. A
-// revoked one is not.
+// VerifyCreator makes sure that the creator's GPG key signed this vault, and
+// that the key is this user's own or certified by him. An expired key is good
+// enough, for a person stays the same; note says so. A revoked one is not.
 func (c *Card) VerifyCreator(ctx context.Context) (note string, err error) {
 	if c.Creator.Key == "" {
 		return "", ErrNoCreator
@@ -91,7 +94,15 @@ func (c *Card) VerifyCreator(ctx context.Context) (note string, err error) {
 		return "", fmt.Errorf("check creator's signature: %w", err)
 	}
 	_, status, err := runGPG(ctx, statement(owner), "--verify", file, "-")
-	return judgeSignature(string(status), c.Creator.Key, err)
+	note, err = judgeSignature(string(status), c.Creator.Key, err)
+	if err != nil {
+		return "", err
+	}
+	certified := hasStatus(status, "TRUST_FULLY") || hasStatus(status, "TRUST_ULTIMATE")
+	if own, _ := secretKey(ctx, c.Creator.Key); own == "" && !certified {
+		return "", ErrUncertified
+	}
+	return note, nil
 }
 
 // judgeSignature reads gpg's status lines; its exit code alone says nothing
