@@ -1,23 +1,23 @@
 #!/usr/bin/env python3
 """Bring files back from a shardraid remote without shardraid. format.md says what is read, recovery.md how to use this.
 
-Needs Python 3.9, python3-cryptography 38 and gpg 2.2, or newer. Each FOLDER holds the files of one backend, as fetched by
-"rclone copy section:path FOLDER"; up to m of them may be missing, empty or damaged. A passphrase comes from the file named
-by SHARDRAID_PASSPHRASE_FILE, else from the terminal. Without an option the keys come from the .vault files in the FOLDERs.
+  recover.py [options] list FOLDER...         print "KEY<TAB>SIZE" for each object that can be brought back
+  recover.py [options] get KEY OUT FOLDER...  write the content of KEY to the file OUT
+  recover.py [options] all OUT FOLDER...      write each object into the folder OUT, under git-annex's file name
+  recover.py [options] layout FOLDER...       print the newest layout: it tells where all backends are
 
-    recover.py [option] list FOLDER...         print "KEY<TAB>SIZE" for each object that can be brought back
-    recover.py [option] get KEY OUT FOLDER...  write the content of KEY to the file OUT
-    recover.py [option] all OUT FOLDER...      write each object into the folder OUT, under git-annex's file name
-    recover.py [option] layout FOLDER...       print the newest layout: it tells where all backends are
+Needs Python 3.9, python3-cryptography 38 and gpg 2.2, or newer. Each FOLDER holds the files of one backend, as fetched by
+"rclone copy section:path FOLDER"; up to m of them may be missing, empty or damaged. The keys come from the .vault files there
+or from --recovery, --card (remote.log, or the card in it) or --creds (.git/annex/creds/UUID-vaultkey); a passphrase from the
+file named by SHARDRAID_PASSPHRASE_FILE, else from the terminal. --fingerprint names the only vault to take, and to trust.
 """
-import argparse, base64, collections, functools, getpass, glob, hashlib, hmac, itertools, json, os, re, struct, subprocess
-import sys, tempfile
+import argparse, base64, collections, getpass, glob, hashlib, hmac, itertools, json, os, re, struct, subprocess, sys, tempfile
+from contextlib import suppress
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 LIMIT = (8 << 20) + (64 << 10)  # of a record, as stored and as decrypted
-# The names of files (section 4). The last letter of base32 holds fewer than 5 bits.
 FILE = re.compile(r"([a-z2-7]{25}[aeimquy4])\.(?:([mvtd])|s\.([a-z2-7]{8}))\.[a-z2-7]{12}[acegikmoqsuwy246]")
 
 def require(true, text):
@@ -33,19 +33,16 @@ def attempt(work, what, *rest):
 
 def read(path, limit=LIMIT):
     with open(path, "rb") as file:
-        return file.read(limit)
+        return file.read(limit)  # what is longer is cut, and fails its checks
+
+def files(folder, pattern):
+    return sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
 
 def unbase64(text):
     return base64.b64decode(text, validate=True)
 
 def unbase32(text):
     return base64.b32decode(text.upper() + "=" * (-len(text) % 8))
-
-def fields(value, needed, optional=""):
-    """The JSON object value, if it has the fields needed and no unknown ones."""
-    names = set(needed.split())
-    require(type(value) is dict and names <= set(value) <= names | set(optional.split()), "missing or unknown fields")
-    return value
 
 def mac(key, data):
     return hmac.new(key, data, "sha256").digest()
@@ -57,34 +54,34 @@ def padded(n):
     e = max(n, 1024).bit_length() - 1
     return -(-max(n, 1024) >> e - e.bit_length()) << e - e.bit_length()
 
+def fields(value, needed, optional=""):
+    """The JSON object value, if it has the fields needed and no unknown ones."""
+    names = set(needed.split())
+    require(type(value) is dict and names <= set(value) <= names | set(optional.split()), "missing or unknown fields")
+    return value
+
 # MUL[a] is the table of b -> a*b in the field of section 6, for bytes.translate.
-DOUBLE = bytes(b << 1 & 255 ^ (0x1D if b & 0x80 else 0) for b in range(256))
-MUL = [bytes(256)]
+MUL, double = [bytes(256)], bytes(b << 1 & 255 ^ (0x1D if b & 0x80 else 0) for b in range(256))
 for a in range(1, 256):
-    MUL.append(bytes(x ^ (b if a & 1 else 0) for b, x in enumerate(MUL[a >> 1].translate(DOUBLE))))
+    MUL.append(bytes(x ^ (b if a & 1 else 0) for b, x in enumerate(MUL[a >> 1].translate(double))))
 
 def interpolate(shards, i):
-    """Shard i from k others. V * T^-1 says: shard j is p(j) for a polynomial p of degree below k. So this is Lagrange's formula."""
+    """Shard i from k others. V * T^-1 makes shard j the value at j of a polynomial of degree below k: this is Lagrange's formula."""
     total = 0
     for j in shards:
         above = below = 1
         for other in set(shards) - {j}:
             above, below = MUL[above][i ^ other], MUL[below][j ^ other]
         factor = MUL[above][MUL[below].index(1)]
-        total ^= int.from_bytes(shards[j].translate(MUL[factor]), "little")  # big integers are the fast way to XOR
+        total ^= int.from_bytes(shards[j].translate(MUL[factor]), "little")  # the fast way to XOR
     return total.to_bytes(len(shards[j]), "little")
 
-@functools.lru_cache(1)
-def passphrase():
-    path = os.environ.get("SHARDRAID_PASSPHRASE_FILE")
-    return " ".join((read(path).decode() if path else getpass.getpass("Passphrase: ")).split()).encode()
+class Remote:
+    """The keys of a remote (section 9), a gpg with its keyring in home, and the objects in folders. Ids are in hex."""
 
-class Vault:
-    """The keys of a remote (section 9), and a gpg that has its keyring in the folder home."""
-    clock = 4 * 10**9  # late enough for every key, until a vault tells the right time; no date proves anything
-
-    def __init__(self, home, trusted):
-        self.home, self.trusted = home, trusted
+    def __init__(self, home, trusted, folders):
+        self.home, self.trusted, self.folders, self.ids, self.layout = home, trusted, folders, set(), {"epoch": 0}
+        self.clock = 4 * 10**9  # late enough for every key, until the vault tells the right time; no date proves anything
 
     def file(self, name, data):
         with open(os.path.join(self.home, name), "wb") as file:
@@ -92,7 +89,7 @@ class Vault:
         return file.name
 
     def gpg(self, arguments, data, user=False):
-        """What gpg writes, with the vault's keys or the user's; its status lines by first word; the maker of the one good signature."""
+        """What gpg writes, with the vault's keys or the user's; its status lines by first word; who made the one good signature."""
         command = ["gpg", "--batch", "-vv", "--max-output", str(LIMIT), "--status-file", self.file("status", b"")]
         if not user:
             command += ["--no-options", "--homedir", self.home, "--trust-model=always", "--faked-system-time", str(self.clock)]
@@ -110,14 +107,10 @@ class Vault:
         require(len(found) == 1, "gpg cannot import a key")
         return found.pop()
 
-    def open(self, data, kind, signer, encrypted=True):
-        """The body of a record or signed document. Without a signer it is not to be believed yet."""
+    def open(self, data, kind, signer):
+        """The body of a record or signed document."""
         out, status, signed_by = self.gpg(["--decrypt"], data)
-        require(status["tags"] == [1, 18] * encrypted + [4, 11, 2], "not one whole message of the expected form")
-        if encrypted:
-            require(status["DECRYPTION_OKAY"] and status["GOODMDC"], "does not decrypt")
-            require([words[1] for words in status["DECRYPTION_KEY"]] == [self.custody], "encrypted to a strange key")
-        require(signer in (None, signed_by), "no good signature by the right key")
+        require(status["tags"] == [1, 18][kind in ("card", "vault"):] + [4, 11, 2], "not one whole message")
         head, _, body = out.partition(b"\n")
         require(head == b"shardraid-%s-v1" % kind.encode(), "not of the kind " + kind)
         return body
@@ -127,21 +120,21 @@ class Vault:
         if data[16] > 20 or data[17] not in (0x8C, 0xC3) or data[19] != 4:
             out, status, _ = self.gpg(["--decrypt"], data, user=True)
         else:
-            n = 1 << data[16]
-            key = hashlib.scrypt(passphrase(), salt=data[:16], n=n, r=8, p=1, maxmem=n * 1024 + (1 << 20), dklen=32).hex()
+            n, path = 1 << data[16], os.environ.get("SHARDRAID_PASSPHRASE_FILE")
+            words = (read(path).decode() if path else getpass.getpass("Passphrase: ")).split()
+            key = hashlib.scrypt(" ".join(words).encode(), salt=data[:16], n=n, r=8, p=1, maxmem=n * 1024 + (1 << 20), dklen=32)
             options = ["--pinentry-mode=loopback", "--passphrase-fd=0", "--decrypt", self.file("locked", data[17:])]
-            out, status, _ = self.gpg(options, key.encode())
+            out, status, _ = self.gpg(options, key.hex().encode())
             require(status["tags"][:2] == [3, 18], "not locked to a passphrase")
         require(status["DECRYPTION_OKAY"], "neither your GPG key nor the passphrase opens it")
         return out
 
     def load(self, document, fingerprint):
-        """Take the keys from a signed vault document."""
-        body = self.open(document, "vault", None, encrypted=False)
-        vault = fields(json.loads(body), "created master names custody owner")
-        self.clock = vault["created"] + 86400
+        """Take the keys from a signed vault document: it holds the key that proves it, but not which fingerprint is right."""
+        vault = json.loads(self.gpg(["--decrypt"], document)[0].partition(b"\n")[2])
+        self.clock = fields(vault, "created master names custody owner")["created"] + 86400
         self.custody, self.owner = self.add_key(unbase64(vault["custody"])), self.add_key(unbase64(vault["owner"]))
-        require(self.open(document, "vault", self.owner, encrypted=False) == body, "a forged vault")
+        require(json.loads(self.open(document, "vault", self.owner)) == vault, "a forged vault")
         require(self.owner == fingerprint and self.trusted in (None, fingerprint), "this is the vault " + self.owner)
         self.master, self.names = unbase64(vault["master"]), unbase64(vault["names"])
 
@@ -149,7 +142,7 @@ class Vault:
         """Take the keys from the vault document, or from what the card wraps, if the card is good."""
         outer = fields(json.loads(unbase64(text)), "owner card")
         owner = self.add_key(unbase64(outer["owner"]))
-        card = json.loads(self.open(unbase64(outer["card"]), "card", owner, encrypted=False))
+        card = json.loads(self.open(unbase64(outer["card"]), "card", owner))
         fields(card, "serial mode", "recipients wrapped creator")
         if card["mode"] == "recipients" and self.trusted != owner:
             path = self.file("signature", unbase64(card["creator"]["signature"]))
@@ -160,32 +153,21 @@ class Vault:
 
     def load_file(self, path, form):
         data = read(path)
-        if form == "card":
-            return self.load_card(newest_card(data.decode()))
         if form == "creds":
-            return self.load(unbase64(data.split(b"\n")[1]), data.split(b"\n")[0].decode())
-        if form == "recovery":
-            text = re.sub(rb"(?s).*-----BEGIN SHARDRAID RECOVERY-----|\n[\w-]+:[^\n]*|-----END.*", b"", data)
-            data = unbase64(b"".join(text.split()))
-        kind, card, document, rest = self.unwrap(data).split(b"\n")
-        require(kind + rest == b"shardraid-bundle-v1", "not a bundle")
-        return self.load_card(card, unbase64(document))
-
-def newest_card(text):
-    """The newest card of a remote.log, or text itself."""
-    lines = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in text.splitlines() if " vault=" in line]
-    newest = max(lines, key=lambda line: float(line["timestamp"].rstrip("s")), default={"vault": text.strip()})
-    return re.sub("&([0-9]+);", lambda match: chr(int(match[1])), newest["vault"])
-
-class Remote(Vault):
-    """The objects in the folders. Object ids and incarnations are in hex."""
-
-    def open_all(self, path, form, folders):
-        self.load_file(path, form)
-        self.folders, self.ids, self.layout = folders, set(), {"epoch": 0}
-        for folder in folders:
-            for name in glob.glob(glob.escape(folder) + "/*.marker") + glob.glob(glob.escape(folder) + "/*.layout"):
-                attempt(self.read_root, name, name[-6:])
+            self.load(unbase64(data.split(b"\n")[1]), data.split(b"\n")[0].decode())
+        elif form == "card":
+            lines = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in data.decode().splitlines() if " vault=" in line]
+            newest = max(lines, key=lambda line: float(line["timestamp"].rstrip("s")), default={"vault": data.decode().strip()})
+            self.load_card(re.sub("&([0-9]+);", lambda match: chr(int(match[1])), newest["vault"]))
+        else:
+            if form == "recovery":
+                text = re.sub(rb"(?s).*-----BEGIN SHARDRAID RECOVERY-----|\n[\w-]+:[^\n]*|-----END.*", b"", data)
+                data = unbase64(b"".join(text.split()))
+            kind, card, document, rest = self.unwrap(data).split(b"\n")
+            require(kind + rest == b"shardraid-bundle-v1", "not a bundle")
+            self.load_card(card, unbase64(document))
+        for name in [name for folder in self.folders for name in files(folder, "*.marker") + files(folder, "*.layout")]:
+            attempt(self.read_root, name, name[-6:])
         require(self.ids, "no folder has a marker or layout of this vault")
         return self
 
@@ -220,7 +202,7 @@ class Remote(Vault):
         return found
 
     def record(self, path):
-        return self.open(read(path), "manifest" if ".m." in path else "tombstone", self.custody)
+        return self.open(read(path), "manifest" if ".m." in os.path.basename(path) else "tombstone", self.custody)
 
     def is_tombstone(self, path, object_id, incarnation):
         return json.loads(self.record(path)) == {"object": object_id, "incarnation": incarnation}
@@ -234,99 +216,117 @@ class Remote(Vault):
         k, n, lengths = part["data"], part["data"] + part["parity"], [segment["length"] for segment in part["segments"]]
         require(1 <= k < n <= 255 and all(1 <= length <= 1 << 25 for length in lengths), "impossible numbers")
         for segment in part["segments"]:
-            fields(segment, "length nonce tag_key shards")
-            stored = [shard["backend"] for shard in segment["shards"] if "backend" in fields(shard, "tag", "backend copy hash")]
-            require(len(segment["shards"]) == n and k <= len(stored) == len(set(stored)), "impossible shards")
+            shards = fields(segment, "length nonce tag_key shards")["shards"]
+            stored = [shard["backend"] for shard in shards if "backend" in fields(shard, "tag", "backend copy hash")]
+            require(len(shards) == n and k <= len(stored) == len(set(stored)), "impossible shards")
+            segment["size"] = -(-(segment["length"] + 16) // k)
         seal = AESGCM(hkdf(self.master, bytes.fromhex(incarnation), b"sealed"))
         line, content = seal.decrypt(rest[:12], rest[12:], hashlib.sha256(head).digest()).split(b"\n", 1)
-        sealed = fields(json.loads(line), "key size")
-        require((part["object"], part["incarnation"]) == (object_id, incarnation), "of another object or incarnation")
-        require(self.object_id(unbase64(sealed["key"])) == object_id, "of another key")
-        size, inlined, left = sealed["size"], 0 if lengths else sealed["size"], sealed["size"] - sum(lengths[:-1])
+        key, size = map(fields(json.loads(line), "key size").get, ("key", "size"))
+        ids = part["object"], part["incarnation"], self.object_id(unbase64(key))
+        require(ids == (object_id, incarnation, object_id), "of another object or incarnation")
+        inlined, left = 0 if lengths else size, size - sum(lengths[:-1])
         require(left > 0 and lengths[-1] == padded(left) if lengths else 0 <= size <= 1 << 20, "lengths and size disagree")
         require(len(line) + 1 + len(content) == padded(len(line) + 1 + inlined) and not any(content[inlined:]), "wrong padding")
-        return dict(part, key=unbase64(sealed["key"]), size=size, content=content[:inlined])
+        return dict(part, key=unbase64(key), size=size, content=content[:inlined])
 
     def candidates(self, object_id):
         """The manifests of the incarnations that are not removed, the best first (section 11)."""
         found, looked = [], self.look(object_id)
         for incarnation in sorted(looked, key=lambda each: -len(looked[each]["m"]))[:256]:
-            files = looked[incarnation]
-            opened = (attempt(self.manifest, path, object_id, incarnation) for path in files["m"])
-            manifest = next(filter(None, opened), None)
-            buried = {files["t"][path] for path in files["t"] if attempt(self.is_tombstone, path, object_id, incarnation)}
-            if manifest and len(buried) <= manifest["parity"]:
-                found.append(dict(manifest, files=files, buried=bool(buried), whole=is_whole(manifest, files)))
+            paths = looked[incarnation]
+            opened = (attempt(self.manifest, path, object_id, incarnation) for path in paths["m"])
+            part = next(filter(None, opened), None)
+            buried = {paths["t"][path] for path in paths["t"] if attempt(self.is_tombstone, path, object_id, incarnation)}
+            if part and len(buried) <= part["parity"]:
+                seen = [sum(any(os.path.getsize(path) == segment["size"] for path in paths[i, j]) for j in range(255))
+                        for i, segment in enumerate(part["segments"])]
+                found.append(dict(part, paths=paths, buried=bool(buried), whole=all(n >= part["data"] for n in seen)))
         replaced = {old for each in found if each["whole"] and not each["buried"] for old in each["supersedes"]}
-        return sorted(found, key=lambda each: (not each["whole"], each["incarnation"] in replaced, each["buried"], each["incarnation"]))
+        return sorted(found, key=lambda each: (not each["whole"], each["incarnation"] in replaced, each["incarnation"]))
 
-    def segment(self, manifest, number):
+    def segment(self, part, number):
         """A segment's content and padding."""
-        segment, k, length = manifest["segments"][number], manifest["data"], manifest["segments"][number]["length"] + 16
-        incarnation, good = bytes.fromhex(manifest["incarnation"]), []
-        bound = incarnation + struct.pack(">IB", number, number == len(manifest["segments"]) - 1)
-        cipher, nonce = AESGCM(hkdf(self.master, incarnation, b"content")), unbase64(segment["nonce"])
+        segment, k, incarnation = part["segments"][number], part["data"], bytes.fromhex(part["incarnation"])
+        bound = incarnation + struct.pack(">IB", number, number == len(part["segments"]) - 1)
+        cipher, good = AESGCM(hkdf(self.master, incarnation, b"content")), []
 
         def choices():
-            for j, path in [(j, path) for j in range(len(segment["shards"])) for path in manifest["files"][number, j]]:
-                shard = attempt(read_shard, path, -(-length // k), segment, j)
+            for j, path in [(j, path) for j in range(len(segment["shards"])) for path in part["paths"][number, j]]:
+                shard = attempt(read_shard, path, segment, j)
                 if shard:
+                    yield from (dict(others + ((j, shard),)) for others in itertools.combinations(good, k - 1))
                     good.append((j, shard))
-                    yield good if len(good) == k else []
-            yield from itertools.islice(itertools.combinations(good, k), 1000)  # one is false, though its tag is right
 
-        for shards in map(dict, choices()):
-            try:
-                if len(shards) == k:
-                    sealed = b"".join(shards.get(i) or interpolate(shards, i) for i in range(k))[:length]
-                    return cipher.decrypt(nonce, sealed, bound)
-            except InvalidTag:
-                pass
+        for shards in itertools.islice(choices(), 1000):  # it takes more than one if a shard is false, though its tag is right
+            if len(shards) == k:
+                sealed = b"".join(shards.get(i) or interpolate(shards, i) for i in range(k))[:segment["length"] + 16]
+                with suppress(InvalidTag):
+                    return cipher.decrypt(unbase64(segment["nonce"]), sealed, bound)
         raise ValueError("segment %d: %d shards of %d needed are good" % (number, len(good), k))
 
-    def write(self, out, manifest):
+    def write(self, out, part):
         with open(out + ".part", "wb") as file:
-            file.write(manifest["content"])
-            for number in range(len(manifest["segments"])):
-                file.write(self.segment(manifest, number)[:manifest["size"] - file.tell()])
+            file.write(part["content"])
+            for number in range(len(part["segments"])):
+                file.write(self.segment(part, number)[:part["size"] - file.tell()])
         os.replace(out + ".part", out)
         return True
 
     def restore(self, key, out):
-        return any(attempt(self.write, out, each) for each in self.candidates(self.object_id(key)))
+        require(any(attempt(self.write, out, each) for each in self.candidates(self.object_id(key))), "not brought back")
+        return True
 
     def objects(self):
-        """The best manifest of each object that can be brought back."""
+        """The key and size of each object that can be brought back."""
         seen = set()
-        for place in [place for folder in self.folders for place in glob.glob(glob.escape(folder) + "/??/" + "?" * 30)]:
-            for path in glob.glob(glob.escape(place) + "/*.[mt].*"):
+        for place in [place for folder in self.folders for place in files(folder, "??/" + "?" * 30)]:
+            for path in files(place, "*.[mt].*"):
                 record = None if place in seen else attempt(self.record, path)
                 if record:
                     object_id = json.loads(record.split(b"\n")[0])["object"]
                     seen.update(place for place, _ in self.places(object_id))
-                    yield from [each for each in self.candidates(object_id) if each["whole"]][:1]
+                    yield from [(each["key"], each["size"]) for each in self.candidates(object_id) if each["whole"]][:1]
 
-def read_shard(path, size, segment, j):
-    data = read(path, size + 1)
-    require(len(data) == size, "a shard of wrong size")
+def read_shard(path, segment, j):
+    data = read(path, segment["size"] + 1)
+    require(len(data) == segment["size"], "a shard of wrong size")
     tag = AESGCM(unbase64(segment["tag_key"])).encrypt(struct.pack(">QI", 0, j), b"", data)
     require(tag == unbase64(segment["shards"][j]["tag"]), "a damaged shard")
     return data
 
+def run(home, options, own, folders):
+    copies = [(path, "copy") for folder in folders for path in files(folder, "*.vault")]
+    sources = [options.source] if options.source else copies
+    remotes = (attempt(Remote(home, options.fingerprint, folders).load_file, *source) for source in sources)
+    remote = next(filter(None, remotes), None)
+    if not remote:
+        return "recover: no vault could be opened"
+    if options.command == "get":
+        return not attempt(remote.restore, os.fsencode(own[0]), own[1])
+    if options.command == "layout":
+        return print(remote.layout.get("yaml"), remote.layout.get("ids"))
+    good = True
+    for key, size in sorted(remote.objects()):
+        if options.command == "list":
+            sys.stdout.buffer.write(b"%s\t%d\n" % (key, size))
+        else:
+            name = key.replace(b"&", b"&a").replace(b"%", b"&s").replace(b":", b"&c").replace(b"/", b"%")
+            good &= bool(attempt(remote.restore, key, os.path.join(own[0], os.fsdecode(name))))
+    return not good
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
-    keys = parser.add_mutually_exclusive_group()
-    keys.add_argument("--recovery", metavar="FILE", help="take the keys from a recovery file")
-    keys.add_argument("--card", metavar="FILE", help="from remote.log, or the card in it")
-    keys.add_argument("--creds", metavar="FILE", help="from .git/annex/creds/UUID-vaultkey")
-    parser.add_argument("--fingerprint", help="take only this vault, and trust it")
+    for form in ("recovery", "card", "creds"):
+        parser.add_argument("--" + form, dest="source", type=lambda path, form=form: (path, form))
+    parser.add_argument("--fingerprint")
     parser.add_argument("command", choices=["list", "get", "all", "layout"])
     parser.add_argument("words", nargs="+")
     options = parser.parse_args()
     own = {"get": 2, "all": 1}.get(options.command, 0)
     with tempfile.TemporaryDirectory(prefix="rec", dir="/tmp") as home:
         try:
-            return run(options, options.words[:own], [os.path.normpath(folder) for folder in options.words[own:]], home)
+            return run(home, options, options.words[:own], options.words[own:])
         finally:
             subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], stderr=subprocess.DEVNULL)
 

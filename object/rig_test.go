@@ -71,11 +71,7 @@ func newRig(t testing.TB, k, m, n int, more ...string) *rig {
 
 func testLayout(t testing.TB, k, m, n int, more ...string) *layout.Layout {
 	t.Helper()
-	text := fmt.Sprintf("shardraid: 1\ndata: %d\nparity: %d\nshard_size: 64KiB\ninline: 1KiB\n%s\nbackends:\n", k, m, strings.Join(more, "\n"))
-	for i := range n {
-		text += fmt.Sprintf("  - {name: b%d, remote: /pool/b%d}\n", i, i)
-	}
-	l, err := layout.Parse("test.yaml", []byte(text))
+	l, err := layout.Parse("test.yaml", []byte(layoutText(k, m, n, more...)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +79,14 @@ func testLayout(t testing.TB, k, m, n int, more ...string) *layout.Layout {
 		l.Backends[i].ID = manifest.NewBackendID()
 	}
 	return l
+}
+
+func layoutText(k, m, n int, more ...string) string {
+	text := fmt.Sprintf("shardraid: 1\ndata: %d\nparity: %d\nshard_size: 64KiB\ninline: 1KiB\n%s\nbackends:\n", k, m, strings.Join(more, "\n"))
+	for i := range n {
+		text += fmt.Sprintf("  - {name: b%d, remote: /pool/b%d}\n", i, i)
+	}
+	return text
 }
 
 // start makes a new Store, as a new process would, over the same files.
