@@ -16,13 +16,14 @@ install: build ## install into $(PREFIX)/bin
 	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-remote-shardraid
 	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-shardraid
 
-deps: ## install what the tests and the demo need (Debian: git-annex, gnupg, openssh-server, gcc)
-	@for c in git-annex:git-annex gpg:gnupg sshd:openssh-server gcc:gcc+libc6-dev; do \
-	  PATH="$$PATH:/usr/sbin" command -v $${c%%:*} >/dev/null || want="$$want $$(echo $${c##*:} | tr + " ")"; \
+deps: ## install what the tests and the demo need (Debian: git-annex, gnupg, openssh-server, gcc, python3-cryptography)
+	@for c in git-annex:git-annex gpg:gnupg sshd:openssh-server gcc:gcc+libc6-dev /usr/lib/python3/dist-packages/cryptography/__init__.py:python3-cryptography; do \
+	  PATH="$$PATH:/usr/sbin" command -v $${c%%:*} >/dev/null || test -e $${c%%:*} || want="$$want $$(echo $${c##*:} | tr + " ")"; \
 	done; \
 	if [ -n "$$want" ]; then \
 	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$want; \
 	fi
+	@sh integration/newer-git-annex.sh .cache/git-annex
 
 demo: deps build ## show in a minute what it is for; leaves nothing behind
 	@PATH="$(CURDIR)/bin:$$PATH" sh integration/demo.sh

@@ -100,6 +100,15 @@ func (a *app) open(cmd *cobra.Command) (*clone.Pool, error) {
 		}
 		return clone.Connect(v, set.Layout, "")
 	}
+	found, err := a.discover(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return found.Connect()
+}
+
+// discover finds the remote of the layout file.
+func (a *app) discover(cmd *cobra.Command) (*clone.Found, error) {
 	l, _, err := readLayout(a.layout)
 	if err != nil {
 		return nil, err
@@ -112,7 +121,7 @@ func (a *app) open(cmd *cobra.Command) (*clone.Pool, error) {
 		}
 		trusted = list[0]
 	}
-	found, err := clone.Discover(ctx, l, a.key, trusted)
+	found, err := clone.Discover(cmd.Context(), l, a.key, trusted)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +131,7 @@ func (a *app) open(cmd *cobra.Command) (*clone.Pool, error) {
 	for _, line := range found.Missing {
 		note(cmd, "%s", line)
 	}
-	return found.Connect()
+	return found, nil
 }
 
 // job shows what the store has to say.

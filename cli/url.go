@@ -4,22 +4,35 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"shardraid/clone"
+	"shardraid/object"
+	"shardraid/vault"
 )
 
 func (a *app) urlCommand() *cobra.Command {
-	return &cobra.Command{
+	return a.withoutGit(&cobra.Command{
 		Use: "url", Short: "print the URL by which git clones from the remote itself", Args: cobra.NoArgs,
-		Long: "Prints the annex:: URL for git clone, with git-annex 10.20241031 or newer. Before, git must have been pushed there:\n\n  git annex enableremote --with-url NAME; git push NAME main git-annex\n\nThe URL holds no secret; the clone needs the GPG key or the passphrase, and rclone.conf.",
+		Long: `Prints the annex:: URL for git clone, with git-annex 10.20250416 or newer. Before, git must have been pushed there:
+
+  git annex enableremote --with-url NAME; git push NAME main git-annex
+
+With --layout the URL is put together from what the backends hold, for the day when every clone is lost.
+
+The URL holds no secret; the clone needs rclone.conf and the GPG key or the passphrase.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.layout != "" {
+				return a.foundURLs(cmd)
+			}
 			r, err := a.findRepo(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if _, err := r.settings(cmd); err != nil {
+			set, err := r.settings(cmd)
+			if err != nil {
 				return err
 			}
 			config, err := r.config(cmd.Context())
@@ -29,12 +42,50 @@ func (a *app) urlCommand() *cobra.Command {
 			if config["encryption"] != "none" {
 				return errors.New("git-annex clones only from remotes with encryption=none (shardraid encrypts by itself)")
 			}
-			query := url.Values{}
-			for _, key := range []string{"type", "externaltype", "encryption", clone.SetVault, clone.SetSigned} {
-				query.Set(key, config[key])
-			}
-			print(cmd, fmt.Sprintf("annex::%s?%s", r.uuid, query.Encode()))
+			print(cmd, cloneURL(r.uuid, set))
 			return nil
 		},
+	})
+}
+
+// cloneURL has the fields that git-annex asks for; it refuses others.
+func cloneURL(uuid string, set *clone.Settings) string {
+	card, signed := set.Values()
+	query := url.Values{
+		"type": {"external"}, "externaltype": {"shardraid"}, "encryption": {"none"},
+		clone.SetVault: {card}, clone.SetSigned: {signed},
 	}
+	return fmt.Sprintf("annex::%s?%s", uuid, query.Encode())
+}
+
+// foundURLs prints the URLs of the git repositories that were pushed to a
+// remote. Their UUID stands in the name of the key that git-annex begins with.
+func (a *app) foundURLs(cmd *cobra.Command) error {
+	found, err := a.discover(cmd)
+	if err != nil {
+		return err
+	}
+	if found.Card.Mode == vault.Local {
+		return errors.New("no URL can clone from a remote whose key is in one clone only: get the files one by one with shardraid list and shardraid get")
+	}
+	set, err := found.Settings()
+	if err != nil {
+		return err
+	}
+	pool, err := found.Connect()
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	var urls []string
+	err = pool.List(cmd.Context(), a.job(cmd), func(l object.Listed) {
+		if uuid, ok := strings.CutPrefix(l.Key, "GITMANIFEST--"); ok && !strings.HasSuffix(uuid, ".bak") {
+			urls = append(urls, cloneURL(uuid, set))
+		}
+	})
+	if err == nil && len(urls) == 0 {
+		err = errors.New("no git repository was pushed there: get the files one by one with shardraid list and shardraid get")
+	}
+	print(cmd, urls...)
+	return err
 }

@@ -8,8 +8,8 @@
 
 Needs Python 3.9, python3-cryptography 38 and gpg 2.2, or newer. Each FOLDER holds the files of one backend, as fetched by
 "rclone copy section:path FOLDER"; up to m of them may be missing, empty or damaged. The keys come from the .vault files there
-or from --recovery, --card (remote.log, or the card in it) or --creds (.git/annex/creds/UUID-vaultkey); a passphrase from the
-file named by SHARDRAID_PASSPHRASE_FILE, else from the terminal. --fingerprint names the only vault to take, and to trust.
+or from --keys FILE: a recovery file, remote.log or a card in it, .git/annex/creds/UUID-vaultkey. A passphrase comes from the
+file named by SHARDRAID_PASSPHRASE_FILE or from the terminal. --fingerprint FPR names the only vault to take, and to trust.
 """
 import argparse, base64, collections, getpass, glob, hashlib, hmac, itertools, json, os, re, struct, subprocess, sys, tempfile
 from contextlib import suppress
@@ -40,7 +40,6 @@ def files(folder, pattern):
 
 def unbase64(text):
     return base64.b64decode(text, validate=True)
-
 def unbase32(text):
     return base64.b32decode(text.upper() + "=" * (-len(text) % 8))
 
@@ -110,7 +109,12 @@ class Remote:
     def open(self, data, kind, signer):
         """The body of a record or signed document."""
         out, status, signed_by = self.gpg(["--decrypt"], data)
-        require(status["tags"] == [1, 18][kind in ("card", "vault"):] + [4, 11, 2], "not one whole message")
+        if kind in ("card", "vault"):
+            require(status["tags"] == [4, 11, 2], "not one signed message")
+        else:
+            require(status["tags"] == [1, 18, 4, 11, 2] and status["DECRYPTION_OKAY"], "not one whole encrypted message")
+            require([words[1] for words in status["DECRYPTION_KEY"]] == [self.custody], "encrypted to a strange key")
+        require(signed_by == signer, "no good signature by the right key")
         head, _, body = out.partition(b"\n")
         require(head == b"shardraid-%s-v1" % kind.encode(), "not of the kind " + kind)
         return body
@@ -125,7 +129,6 @@ class Remote:
             key = hashlib.scrypt(" ".join(words).encode(), salt=data[:16], n=n, r=8, p=1, maxmem=n * 1024 + (1 << 20), dklen=32)
             options = ["--pinentry-mode=loopback", "--passphrase-fd=0", "--decrypt", self.file("locked", data[17:])]
             out, status, _ = self.gpg(options, key.hex().encode())
-            require(status["tags"][:2] == [3, 18], "not locked to a passphrase")
         require(status["DECRYPTION_OKAY"], "neither your GPG key nor the passphrase opens it")
         return out
 
@@ -151,21 +154,24 @@ class Remote:
             require(known, "no GPG key you know vouches for it; if %s is right, say --fingerprint %s" % (owner, owner))
         self.load(document or self.unwrap(unbase64(card["wrapped"])), owner)
 
-    def load_file(self, path, form):
+    def load_bundle(self, data):
+        kind, card, document, rest = self.unwrap(data).split(b"\n")
+        require(kind + rest == b"shardraid-bundle-v1", "not a bundle")
+        self.load_card(card, unbase64(document))
+
+    def load_file(self, path):
         data = read(path)
-        if form == "creds":
-            self.load(unbase64(data.split(b"\n")[1]), data.split(b"\n")[0].decode())
-        elif form == "card":
+        if b"SHARDRAID RECOVERY" in data:
+            text = re.sub(rb"(?s).*-----BEGIN SHARDRAID RECOVERY-----|\n[\w-]+:[^\n]*|-----END.*", b"", data)
+            self.load_bundle(unbase64(b"".join(text.split())))
+        elif re.match(rb"[0-9A-F]{40}\n", data):
+            self.load(unbase64(data.split(b"\n")[1]), data[:40].decode())
+        elif data.isascii():
             lines = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in data.decode().splitlines() if " vault=" in line]
             newest = max(lines, key=lambda line: float(line["timestamp"].rstrip("s")), default={"vault": data.decode().strip()})
             self.load_card(re.sub("&([0-9]+);", lambda match: chr(int(match[1])), newest["vault"]))
         else:
-            if form == "recovery":
-                text = re.sub(rb"(?s).*-----BEGIN SHARDRAID RECOVERY-----|\n[\w-]+:[^\n]*|-----END.*", b"", data)
-                data = unbase64(b"".join(text.split()))
-            kind, card, document, rest = self.unwrap(data).split(b"\n")
-            require(kind + rest == b"shardraid-bundle-v1", "not a bundle")
-            self.load_card(card, unbase64(document))
+            self.load_bundle(data)
         for name in [name for folder in self.folders for name in files(folder, "*.marker") + files(folder, "*.layout")]:
             attempt(self.read_root, name, name[-6:])
         require(self.ids, "no folder has a marker or layout of this vault")
@@ -204,9 +210,6 @@ class Remote:
     def record(self, path):
         return self.open(read(path), "manifest" if ".m." in os.path.basename(path) else "tombstone", self.custody)
 
-    def is_tombstone(self, path, object_id, incarnation):
-        return json.loads(self.record(path)) == {"object": object_id, "incarnation": incarnation}
-
     def manifest(self, path, object_id, incarnation):
         """The open part and what was sealed, checked as section 8 demands."""
         head, rest = self.record(path).split(b"\n", 1)
@@ -237,7 +240,8 @@ class Remote:
             paths = looked[incarnation]
             opened = (attempt(self.manifest, path, object_id, incarnation) for path in paths["m"])
             part = next(filter(None, opened), None)
-            buried = {paths["t"][path] for path in paths["t"] if attempt(self.is_tombstone, path, object_id, incarnation)}
+            wanted = {"object": object_id, "incarnation": incarnation}
+            buried = {paths["t"][path] for path in paths["t"] if json.loads(attempt(self.record, path) or "0") == wanted}
             if part and len(buried) <= part["parity"]:
                 seen = [sum(any(os.path.getsize(path) == segment["size"] for path in paths[i, j]) for j in range(255))
                         for i, segment in enumerate(part["segments"])]
@@ -295,30 +299,9 @@ def read_shard(path, segment, j):
     require(tag == unbase64(segment["shards"][j]["tag"]), "a damaged shard")
     return data
 
-def run(home, options, own, folders):
-    copies = [(path, "copy") for folder in folders for path in files(folder, "*.vault")]
-    sources = [options.source] if options.source else copies
-    remotes = (attempt(Remote(home, options.fingerprint, folders).load_file, *source) for source in sources)
-    remote = next(filter(None, remotes), None)
-    if not remote:
-        return "recover: no vault could be opened"
-    if options.command == "get":
-        return not attempt(remote.restore, os.fsencode(own[0]), own[1])
-    if options.command == "layout":
-        return print(remote.layout.get("yaml"), remote.layout.get("ids"))
-    good = True
-    for key, size in sorted(remote.objects()):
-        if options.command == "list":
-            sys.stdout.buffer.write(b"%s\t%d\n" % (key, size))
-        else:
-            name = key.replace(b"&", b"&a").replace(b"%", b"&s").replace(b":", b"&c").replace(b"/", b"%")
-            good &= bool(attempt(remote.restore, key, os.path.join(own[0], os.fsdecode(name))))
-    return not good
-
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
-    for form in ("recovery", "card", "creds"):
-        parser.add_argument("--" + form, dest="source", type=lambda path, form=form: (path, form))
+    parser.add_argument("--keys")
     parser.add_argument("--fingerprint")
     parser.add_argument("command", choices=["list", "get", "all", "layout"])
     parser.add_argument("words", nargs="+")
@@ -326,9 +309,26 @@ def main():
     own = {"get": 2, "all": 1}.get(options.command, 0)
     with tempfile.TemporaryDirectory(prefix="rec", dir="/tmp") as home:
         try:
-            return run(home, options, options.words[:own], options.words[own:])
+            return run(Remote(home, options.fingerprint, options.words[own:]), options.keys, options.command, *options.words[:own])
         finally:
             subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], stderr=subprocess.DEVNULL)
+
+def run(remote, keys, command, *words):
+    sources = [keys] if keys else [path for folder in remote.folders for path in files(folder, "*.vault")]
+    if not any(attempt(remote.load_file, path) for path in sources):
+        return "recover: no vault could be opened"
+    if command == "layout":
+        return print(remote.layout.get("yaml"), remote.layout.get("ids"))
+    if command == "get":
+        return not attempt(remote.restore, os.fsencode(words[0]), words[1])
+    good = True
+    for key, size in sorted(remote.objects()):
+        if command == "list":
+            sys.stdout.buffer.write(b"%s\t%d\n" % (key, size))
+        else:
+            name = key.replace(b"&", b"&a").replace(b"%", b"&s").replace(b":", b"&c").replace(b"/", b"%")
+            good &= bool(attempt(remote.restore, key, os.path.join(words[0], os.fsdecode(name))))
+    return not good
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -105,6 +105,14 @@ func setup(env *testscript.Env, bin string) error {
 	env.Setenv("HOME", home)
 	env.Setenv("GNUPGHOME", gnupg)
 	env.Setenv("RCLONE_CONFIG", filepath.Join(home, "rclone.conf"))
+	newer, err := filepath.Abs("../.cache/git-annex/bin")
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(newer); err != nil {
+		return fmt.Errorf("a git-annex with git-remote-annex is missing: run make deps: %w", err)
+	}
+	env.Setenv("NEWER_ANNEX", newer)
 	env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 	return nil
 }
