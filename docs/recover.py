@@ -4,25 +4,25 @@
   recover.py [options] list FOLDER...         print "KEY<TAB>SIZE" for each object that can be brought back
   recover.py [options] get KEY OUT FOLDER...  write the content of KEY to the file OUT
   recover.py [options] all OUT FOLDER...      write each object into the folder OUT, under git-annex's file name
-  recover.py [options] layout FOLDER...       print the newest layout: it tells where all backends are
 
 Needs Python 3.9, python3-cryptography 38 and gpg 2.2, or newer. Each FOLDER holds the files of one backend, as fetched by
 "rclone copy section:path FOLDER"; up to m of them may be missing, empty or damaged. The keys come from the .vault files there
 or from --keys FILE: a recovery file, remote.log or a card in it, .git/annex/creds/UUID-vaultkey. A passphrase comes from the
 file named by SHARDRAID_PASSPHRASE_FILE or from the terminal. --fingerprint FPR names the only vault to take, and to trust.
 """
-import argparse, base64, collections, getpass, glob, hashlib, hmac, itertools, json, os, re, struct, subprocess, sys, tempfile
-from contextlib import suppress
-from cryptography.exceptions import InvalidTag
+import argparse, atexit, collections, getpass, glob, hashlib, hmac, itertools, json, os, re, shutil, struct, subprocess, sys, tempfile
+from base64 import b32decode, b32encode, b64decode
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 LIMIT = (8 << 20) + (64 << 10)  # of a record, as stored and as decrypted
+ROOT = {"marker": ("vault backend", "layout"), "layout": ("epoch ids yaml", "previous types least_data least_parity")}
 FILE = re.compile(r"([a-z2-7]{25}[aeimquy4])\.(?:([mvtd])|s\.([a-z2-7]{8}))\.[a-z2-7]{12}[acegikmoqsuwy246]")
 
 def require(true, text):
     if not true:
         raise ValueError(text)
+    return true
 
 def attempt(work, what, *rest):
     """work(what, *rest), or None and a line on stderr: whatever is wrong with one copy, the others may be good."""
@@ -34,21 +34,12 @@ def attempt(work, what, *rest):
 def read(path, limit=LIMIT):
     with open(path, "rb") as file:
         return file.read(limit)  # what is longer is cut, and fails its checks
-
 def files(folder, pattern):
     return sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
-
-def unbase64(text):
-    return base64.b64decode(text, validate=True)
-def unbase32(text):
-    return base64.b32decode(text.upper() + "=" * (-len(text) % 8))
-
 def mac(key, data):
     return hmac.new(key, data, "sha256").digest()
-
 def hkdf(secret, salt, info):
     return mac(mac(salt, secret), b"shardraid/1 " + info + b"\x01")
-
 def padded(n):
     e = max(n, 1024).bit_length() - 1
     return -(-max(n, 1024) >> e - e.bit_length()) << e - e.bit_length()
@@ -76,11 +67,14 @@ def interpolate(shards, i):
     return total.to_bytes(len(shards[j]), "little")
 
 class Remote:
-    """The keys of a remote (section 9), a gpg with its keyring in home, and the objects in folders. Ids are in hex."""
+    """The keys of a remote (section 9), a gpg with a keyring of its own, and the objects in the folders. Ids are in hex."""
 
-    def __init__(self, home, trusted, folders):
-        self.home, self.trusted, self.folders, self.ids, self.layout = home, trusted, folders, set(), {"epoch": 0}
+    def __init__(self, trusted, folders):
+        self.trusted, self.folders, self.ids = trusted, folders, set()
         self.clock = 4 * 10**9  # late enough for every key, until the vault tells the right time; no date proves anything
+        self.home = tempfile.mkdtemp(prefix="rec", dir="/tmp")  # mode 0700; short, for the socket of gpg's agent
+        atexit.register(shutil.rmtree, self.home, ignore_errors=True)
+        atexit.register(subprocess.run, ["gpgconf", "--homedir", self.home, "--kill", "gpg-agent"])
 
     def file(self, name, data):
         with open(os.path.join(self.home, name), "wb") as file:
@@ -102,88 +96,78 @@ class Remote:
 
     def add_key(self, key):
         """Import a key, give its fingerprint."""
-        found = {words[1] for words in self.gpg(["--import"], key)[1]["IMPORT_OK"]}
-        require(len(found) == 1, "gpg cannot import a key")
-        return found.pop()
+        return self.gpg(["--import"], key)[1]["IMPORT_OK"][0][1]
 
     def open(self, data, kind, signer):
         """The body of a record or signed document."""
         out, status, signed_by = self.gpg(["--decrypt"], data)
-        if kind in ("card", "vault"):
-            require(status["tags"] == [4, 11, 2], "not one signed message")
-        else:
-            require(status["tags"] == [1, 18, 4, 11, 2] and status["DECRYPTION_OKAY"], "not one whole encrypted message")
-            require([words[1] for words in status["DECRYPTION_KEY"]] == [self.custody], "encrypted to a strange key")
+        sealed = kind not in ("card", "vault")
+        require(status["tags"] == [1, 18] * sealed + [4, 11, 2], "not one whole message of the expected form")
+        if sealed:
+            require(status["DECRYPTION_OKAY"] and status["DECRYPTION_KEY"][0][1] == self.custody, "encrypted to a strange key")
         require(signed_by == signer, "no good signature by the right key")
         head, _, body = out.partition(b"\n")
         require(head == b"shardraid-%s-v1" % kind.encode(), "not of the kind " + kind)
         return body
 
     def unwrap(self, data):
-        """What is encrypted to the user's key, or locked to the passphrase: that has a packet with tag 3 after salt and n."""
-        if data[16] > 20 or data[17] not in (0x8C, 0xC3) or data[19] != 4:
-            out, status, _ = self.gpg(["--decrypt"], data, user=True)
-        else:
+        """What is locked to the passphrase (then a packet with tag 3 follows salt and n), or encrypted to the user's key."""
+        self.proven = data[16] <= 20 and data[17] in (0x8C, 0xC3) and data[19] == 4
+        if self.proven:
             n, path = 1 << data[16], os.environ.get("SHARDRAID_PASSPHRASE_FILE")
             words = (read(path).decode() if path else getpass.getpass("Passphrase: ")).split()
             key = hashlib.scrypt(" ".join(words).encode(), salt=data[:16], n=n, r=8, p=1, maxmem=n * 1024 + (1 << 20), dklen=32)
             options = ["--pinentry-mode=loopback", "--passphrase-fd=0", "--decrypt", self.file("locked", data[17:])]
             out, status, _ = self.gpg(options, key.hex().encode())
-        require(status["DECRYPTION_OKAY"], "neither your GPG key nor the passphrase opens it")
+        else:
+            out, status, _ = self.gpg(["--decrypt"], data, user=True)
+        require(status["DECRYPTION_OKAY"], "the passphrase does not open it" if self.proven else "no GPG key of yours opens it")
         return out
 
     def load(self, document, fingerprint):
         """Take the keys from a signed vault document: it holds the key that proves it, but not which fingerprint is right."""
         vault = json.loads(self.gpg(["--decrypt"], document)[0].partition(b"\n")[2])
         self.clock = fields(vault, "created master names custody owner")["created"] + 86400
-        self.custody, self.owner = self.add_key(unbase64(vault["custody"])), self.add_key(unbase64(vault["owner"]))
+        self.custody, self.owner = self.add_key(b64decode(vault["custody"])), self.add_key(b64decode(vault["owner"]))
         require(json.loads(self.open(document, "vault", self.owner)) == vault, "a forged vault")
         require(self.owner == fingerprint and self.trusted in (None, fingerprint), "this is the vault " + self.owner)
-        self.master, self.names = unbase64(vault["master"]), unbase64(vault["names"])
+        self.master, self.names = b64decode(vault["master"]), b64decode(vault["names"])
 
     def load_card(self, text, document=None):
         """Take the keys from the vault document, or from what the card wraps, if the card is good."""
-        outer = fields(json.loads(unbase64(text)), "owner card")
-        owner = self.add_key(unbase64(outer["owner"]))
-        card = json.loads(self.open(unbase64(outer["card"]), "card", owner))
-        fields(card, "serial mode", "recipients wrapped creator")
-        if card["mode"] == "recipients" and self.trusted != owner:
-            path = self.file("signature", unbase64(card["creator"]["signature"]))
-            signed = b"shardraid-creator-v1\n" + unbase64(outer["owner"])
-            known = self.gpg(["--verify", path, "-"], signed, user=True)[2] == card["creator"]["key"]
-            require(known, "no GPG key you know vouches for it; if %s is right, say --fingerprint %s" % (owner, owner))
-        self.load(document or self.unwrap(unbase64(card["wrapped"])), owner)
-
-    def load_bundle(self, data):
-        kind, card, document, rest = self.unwrap(data).split(b"\n")
-        require(kind + rest == b"shardraid-bundle-v1", "not a bundle")
-        self.load_card(card, unbase64(document))
+        outer = fields(json.loads(b64decode(text)), "owner card")
+        owner = self.add_key(b64decode(outer["owner"]))
+        card = json.loads(self.open(b64decode(outer["card"]), "card", owner))
+        creator = fields(card, "serial mode", "recipients wrapped creator").get("creator")
+        document = document or self.unwrap(b64decode(card["wrapped"]))
+        if creator and not self.proven:
+            path, signed = self.file("signature", b64decode(creator["signature"])), b64decode(outer["owner"])
+            known = self.gpg(["--verify", path, "-"], b"shardraid-creator-v1\n" + signed, user=True)[2] == creator["key"]
+        require(self.proven or self.trusted == owner or creator and known,
+                "no GPG key that you know vouches for it; if %s is right, say --fingerprint %s" % (owner, owner))
+        self.load(document, owner)
 
     def load_file(self, path):
         data = read(path)
-        if b"SHARDRAID RECOVERY" in data:
-            text = re.sub(rb"(?s).*-----BEGIN SHARDRAID RECOVERY-----|\n[\w-]+:[^\n]*|-----END.*", b"", data)
-            self.load_bundle(unbase64(b"".join(text.split())))
-        elif re.match(rb"[0-9A-F]{40}\n", data):
-            self.load(unbase64(data.split(b"\n")[1]), data[:40].decode())
+        pem = re.search(rb"-----BEGIN SHARDRAID RECOVERY-----\s+(?:[\w-]+:.*\s+)*([\w+/=\s]+)-----END", data)
+        data = b64decode(pem[1]) if pem else data
+        if re.match(rb"[0-9A-F]{40}\n", data):
+            self.load(b64decode(data.split(b"\n")[1]), data[:40].decode())
         elif data.isascii():
             lines = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in data.decode().splitlines() if " vault=" in line]
             newest = max(lines, key=lambda line: float(line["timestamp"].rstrip("s")), default={"vault": data.decode().strip()})
             self.load_card(re.sub("&([0-9]+);", lambda match: chr(int(match[1])), newest["vault"]))
         else:
-            self.load_bundle(data)
+            kind, card, document, rest = self.unwrap(data).split(b"\n")
+            require(kind + rest == b"shardraid-bundle-v1", "not a bundle")
+            self.load_card(card, b64decode(document))
         for name in [name for folder in self.folders for name in files(folder, "*.marker") + files(folder, "*.layout")]:
             attempt(self.read_root, name, name[-6:])
-        require(self.ids, "no folder has a marker or layout of this vault")
-        return self
+        return require(self.ids, "no folder has a marker or layout of this vault")
 
     def read_root(self, path, kind):
-        value = json.loads(self.open(read(path), kind, self.owner))
-        if kind == "marker":
-            self.ids.add(fields(value, "vault backend", "layout")["backend"])
-        else:
-            self.ids.update(fields(value, "epoch ids yaml", "previous types least_data least_parity")["ids"].values())
-            self.layout = max(self.layout, value, key=lambda layout: layout["epoch"])
+        value = fields(json.loads(self.open(read(path), kind, self.owner)), *ROOT[kind])
+        self.ids.update(value["ids"].values() if kind == "layout" else [value["backend"]])
 
     def object_id(self, key):
         return mac(hkdf(self.master, bytes(32), b"object id"), key).hex()
@@ -192,7 +176,7 @@ class Remote:
         """The directories of an object, with the backend ids. Which folder is which backend shows by what exists."""
         for folder, backend in itertools.product(self.folders, sorted(self.ids)):
             name = mac(hkdf(self.names, backend.encode(), b"directory"), bytes.fromhex(object_id))[:20]
-            name = base64.b32encode(name).decode().lower()
+            name = b32encode(name).decode().lower()
             place = os.path.join(folder, name[:2], name[2:])
             if os.path.isdir(place):
                 yield place, backend
@@ -203,17 +187,20 @@ class Remote:
         for place, backend in self.places(object_id):
             cipher = Cipher(algorithms.AES(hkdf(self.names, backend.encode(), b"incarnation")), modes.ECB()).decryptor()
             for match in filter(None, map(FILE.fullmatch, attempt(os.listdir, place) or ())):
-                what = match[2] or struct.unpack(">IB", unbase32(match[3]))
-                found[cipher.update(unbase32(match[1])).hex()][what][os.path.join(place, match[0])] = backend
+                what = match[2] or struct.unpack(">IB", b32decode(match[3].upper()))
+                incarnation = cipher.update(b32decode(match[1].upper() + "======")).hex()
+                found[incarnation][what][os.path.join(place, match[0])] = backend
         return found
 
     def record(self, path):
-        return self.open(read(path), "manifest" if ".m." in os.path.basename(path) else "tombstone", self.custody)
+        """The first line of a record, as JSON and as stored, and the rest."""
+        kind = "manifest" if ".m." in os.path.basename(path) else "tombstone"
+        head, _, rest = self.open(read(path), kind, self.custody).partition(b"\n")
+        return json.loads(head), head, rest
 
     def manifest(self, path, object_id, incarnation):
         """The open part and what was sealed, checked as section 8 demands."""
-        head, rest = self.record(path).split(b"\n", 1)
-        part = json.loads(head)
+        part, head, rest = self.record(path)
         require(part["features"] == [], "needs a newer version of this script")
         fields(part, "object incarnation features data parity segments supersedes")
         k, n, lengths = part["data"], part["data"] + part["parity"], [segment["length"] for segment in part["segments"]]
@@ -226,22 +213,20 @@ class Remote:
         seal = AESGCM(hkdf(self.master, bytes.fromhex(incarnation), b"sealed"))
         line, content = seal.decrypt(rest[:12], rest[12:], hashlib.sha256(head).digest()).split(b"\n", 1)
         key, size = map(fields(json.loads(line), "key size").get, ("key", "size"))
-        ids = part["object"], part["incarnation"], self.object_id(unbase64(key))
+        ids = part["object"], part["incarnation"], self.object_id(b64decode(key))
         require(ids == (object_id, incarnation, object_id), "of another object or incarnation")
         inlined, left = 0 if lengths else size, size - sum(lengths[:-1])
         require(left > 0 and lengths[-1] == padded(left) if lengths else 0 <= size <= 1 << 20, "lengths and size disagree")
         require(len(line) + 1 + len(content) == padded(len(line) + 1 + inlined) and not any(content[inlined:]), "wrong padding")
-        return dict(part, key=unbase64(key), size=size, content=content[:inlined])
+        return dict(part, key=b64decode(key), size=size, content=content[:inlined])
 
     def candidates(self, object_id):
         """The manifests of the incarnations that are not removed, the best first (section 11)."""
-        found, looked = [], self.look(object_id)
-        for incarnation in sorted(looked, key=lambda each: -len(looked[each]["m"]))[:256]:
-            paths = looked[incarnation]
-            opened = (attempt(self.manifest, path, object_id, incarnation) for path in paths["m"])
-            part = next(filter(None, opened), None)
+        found = []
+        for incarnation, paths in sorted(self.look(object_id).items(), key=lambda item: -len(item[1]["m"]))[:256]:
+            part = next(filter(None, (attempt(self.manifest, path, object_id, incarnation) for path in paths["m"])), None)
             wanted = {"object": object_id, "incarnation": incarnation}
-            buried = {paths["t"][path] for path in paths["t"] if json.loads(attempt(self.record, path) or "0") == wanted}
+            buried = {paths["t"][path] for path in paths["t"] if (attempt(self.record, path) or ())[::2] == (wanted, b"")}
             if part and len(buried) <= part["parity"]:
                 seen = [sum(any(os.path.getsize(path) == segment["size"] for path in paths[i, j]) for j in range(255))
                         for i, segment in enumerate(part["segments"])]
@@ -255,18 +240,18 @@ class Remote:
         bound = incarnation + struct.pack(">IB", number, number == len(part["segments"]) - 1)
         cipher, good = AESGCM(hkdf(self.master, incarnation, b"content")), []
 
-        def choices():
-            for j, path in [(j, path) for j in range(len(segment["shards"])) for path in part["paths"][number, j]]:
-                shard = attempt(read_shard, path, segment, j)
-                if shard:
-                    yield from (dict(others + ((j, shard),)) for others in itertools.combinations(good, k - 1))
-                    good.append((j, shard))
+        def unseal(_, shards):
+            sealed = b"".join(shards.get(i) or interpolate(shards, i) for i in range(k))
+            return cipher.decrypt(b64decode(segment["nonce"]), sealed[:segment["length"] + 16], bound)
 
-        for shards in itertools.islice(choices(), 1000):  # it takes more than one if a shard is false, though its tag is right
-            if len(shards) == k:
-                sealed = b"".join(shards.get(i) or interpolate(shards, i) for i in range(k))[:segment["length"] + 16]
-                with suppress(InvalidTag):
-                    return cipher.decrypt(unbase64(segment["nonce"]), sealed, bound)
+        for j, path in [(j, path) for j in range(len(segment["shards"])) for path in part["paths"][number, j]]:
+            shard = attempt(read_shard, path, segment, j)
+            # The first k do, unless one is false though its tag is right. Then all sets are tried, up to a limit.
+            for others in itertools.islice(itertools.combinations(good, k - 1), 1000 if shard else 0):
+                plain = attempt(unseal, "segment %d" % number, dict(others + ((j, shard),)))
+                if plain:
+                    return plain
+            good += [(j, shard)] if shard else []
         raise ValueError("segment %d: %d shards of %d needed are good" % (number, len(good), k))
 
     def write(self, out, part):
@@ -278,57 +263,49 @@ class Remote:
         return True
 
     def restore(self, key, out):
-        require(any(attempt(self.write, out, each) for each in self.candidates(self.object_id(key))), "not brought back")
-        return True
+        parts = self.candidates(self.object_id(key))
+        return require(any(attempt(self.write, out, part) for part in parts), "not brought back")
+
+    def object_at(self, path, seen):
+        """The key and size of the object that a record is about, if it can be brought back."""
+        object_id = self.record(path)[0]["object"]
+        seen.update(place for place, _ in self.places(object_id))
+        return [(each["key"], each["size"]) for each in self.candidates(object_id)[:1] if each["whole"]]
 
     def objects(self):
-        """The key and size of each object that can be brought back."""
-        seen = set()
-        for place in [place for folder in self.folders for place in files(folder, "??/" + "?" * 30)]:
-            for path in files(place, "*.[mt].*"):
-                record = None if place in seen else attempt(self.record, path)
-                if record:
-                    object_id = json.loads(record.split(b"\n")[0])["object"]
-                    seen.update(place for place, _ in self.places(object_id))
-                    yield from [(each["key"], each["size"]) for each in self.candidates(object_id) if each["whole"]][:1]
+        found, seen = set(), set()
+        for path in [path for folder in self.folders for path in files(folder, "??/" + "?" * 30 + "/*.[mt].*")]:
+            if os.path.dirname(path) not in seen:
+                found.update(attempt(self.object_at, path, seen) or ())
+        return sorted(found)
 
 def read_shard(path, segment, j):
     data = read(path, segment["size"] + 1)
-    require(len(data) == segment["size"], "a shard of wrong size")
-    tag = AESGCM(unbase64(segment["tag_key"])).encrypt(struct.pack(">QI", 0, j), b"", data)
-    require(tag == unbase64(segment["shards"][j]["tag"]), "a damaged shard")
+    tag = AESGCM(b64decode(segment["tag_key"])).encrypt(struct.pack(">QI", 0, j), b"", data)
+    require(len(data) == segment["size"] and tag == b64decode(segment["shards"][j]["tag"]), "a damaged shard")
     return data
+
+def key_file(key):
+    return os.fsdecode(key.replace(b"&", b"&a").replace(b"%", b"&s").replace(b":", b"&c").replace(b"/", b"%"))
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--keys")
     parser.add_argument("--fingerprint")
-    parser.add_argument("command", choices=["list", "get", "all", "layout"])
+    parser.add_argument("command", choices=["list", "get", "all"])
     parser.add_argument("words", nargs="+")
     options = parser.parse_args()
-    own = {"get": 2, "all": 1}.get(options.command, 0)
-    with tempfile.TemporaryDirectory(prefix="rec", dir="/tmp") as home:
-        try:
-            return run(Remote(home, options.fingerprint, options.words[own:]), options.keys, options.command, *options.words[:own])
-        finally:
-            subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], stderr=subprocess.DEVNULL)
-
-def run(remote, keys, command, *words):
-    sources = [keys] if keys else [path for folder in remote.folders for path in files(folder, "*.vault")]
-    if not any(attempt(remote.load_file, path) for path in sources):
+    own = {"list": 0, "get": 2, "all": 1}[options.command]
+    remote = Remote(options.fingerprint, options.words[own:])
+    copies = [path for folder in remote.folders for path in files(folder, "*.vault")]
+    if not any(attempt(remote.load_file, path) for path in ([options.keys] if options.keys else copies)):
         return "recover: no vault could be opened"
-    if command == "layout":
-        return print(remote.layout.get("yaml"), remote.layout.get("ids"))
-    if command == "get":
-        return not attempt(remote.restore, os.fsencode(words[0]), words[1])
-    good = True
-    for key, size in sorted(remote.objects()):
-        if command == "list":
-            sys.stdout.buffer.write(b"%s\t%d\n" % (key, size))
-        else:
-            name = key.replace(b"&", b"&a").replace(b"%", b"&s").replace(b":", b"&c").replace(b"/", b"%")
-            good &= bool(attempt(remote.restore, key, os.path.join(words[0], os.fsdecode(name))))
-    return not good
+    if options.command == "get":
+        return not attempt(remote.restore, os.fsencode(options.words[0]), options.words[1])
+    if options.command == "list":
+        return sys.stdout.buffer.writelines(b"%s\t%d\n" % found for found in remote.objects())
+    os.makedirs(options.words[0], exist_ok=True)
+    return not all([attempt(remote.restore, key, os.path.join(options.words[0], key_file(key))) for key, _ in remote.objects()])
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -77,6 +77,7 @@ func run(t *testing.T, pattern string) {
 		Setup: func(env *testscript.Env) error { return setup(env, bin) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"layout": writeLayout, "random": random, "damage": damage, "sftpd": sftpd, "gpgkey": gpgKey, "killremote": killRemote,
+			"nothingshared": nothingShared, "nosecrets": noSecrets,
 		},
 	})
 }

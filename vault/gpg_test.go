@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// newGPG makes a GNUPGHOME of its own and returns the fingerprint of a new
-// key in it.
-func newGPG(t *testing.T) string {
+// newHome makes a GNUPGHOME of its own and uses it until the test ends, or
+// until another one is made or set.
+func newHome(t *testing.T) string {
 	t.Helper()
 	home, err := os.MkdirTemp("/tmp", "gpg") // short: the agent's socket lies in it
 	if err != nil {
@@ -20,22 +20,38 @@ func newGPG(t *testing.T) string {
 	}
 	t.Setenv("GNUPGHOME", home)
 	t.Cleanup(func() {
-		exec.Command("gpgconf", "--kill", "all").Run()
+		exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
 		os.RemoveAll(home)
 	})
-	return newGPGKey(t, "test <test@example.com>", "never")
+	return home
 }
 
-func newGPGKey(t *testing.T, uid, expire string) string {
+// newGPG is newHome with a key in it, whose fingerprint it returns.
+func newGPG(t *testing.T) string {
 	t.Helper()
-	gpg(t, nil, "--passphrase", "", "--quick-generate-key", uid, "default", "default", expire)
-	for line := range strings.Lines(string(gpg(t, nil, "--list-keys", "--with-colons", uid))) {
+	newHome(t)
+	return newGPGKey(t, "test <test@example.com>")
+}
+
+// newGPGKey makes a key of the kind that is made fastest.
+func newGPGKey(t *testing.T, uid string, options ...string) string {
+	t.Helper()
+	gpg(t, nil, append(options, "--passphrase", "", "--quick-generate-key", uid, "future-default", "default", "never")...)
+	return fingerprints(t, uid)[0]
+}
+
+// fingerprints returns those of a key and its subkeys.
+func fingerprints(t *testing.T, key string) (all []string) {
+	t.Helper()
+	for line := range strings.Lines(string(gpg(t, nil, "--list-keys", "--with-colons", key))) {
 		if fields := strings.Split(line, ":"); fields[0] == "fpr" {
-			return fields[9]
+			all = append(all, fields[9])
 		}
 	}
-	t.Fatal("no key made")
-	return ""
+	if len(all) == 0 {
+		t.Fatal("no key made")
+	}
+	return all
 }
 
 func gpg(t *testing.T, stdin []byte, args ...string) []byte {
@@ -99,15 +115,21 @@ func TestWrapUnwrap(t *testing.T) {
 	}
 }
 
-// Stock gpg opens records and checks their signature.
-func TestStockGPGReadsRecords(t *testing.T) {
-	newGPG(t)
-	v, _ := newVault(t)
+// importCustody puts the secret custody key into the keyring.
+func importCustody(t *testing.T, v *Vault) {
+	t.Helper()
 	var key bytes.Buffer
 	if err := v.custody.SerializePrivateWithoutSigning(&key, v.config()); err != nil {
 		t.Fatal(err)
 	}
 	gpg(t, key.Bytes(), "--import")
+}
+
+// Stock gpg opens records and checks their signature.
+func TestStockGPGReadsRecords(t *testing.T) {
+	newHome(t)
+	v, _ := newVault(t)
+	importCustody(t, v)
 	message, err := v.SealRecord("a-v1", []byte("body"))
 	if err != nil {
 		t.Fatal(err)
