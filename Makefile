@@ -44,7 +44,7 @@ lint: ## gofmt, vet, staticcheck
 	go tool staticcheck ./...
 
 golden: ## rewrite the golden vectors (a promise: only for a new format version)
-	go test ./erasure ./manifest ./vault -run Golden -update
+	go test ./erasure ./manifest ./vault ./object -run Golden -update
 
 FUZZ = annex backends erasure layout manifest vault
 fuzz: ## run every fuzz target for $(FUZZTIME)

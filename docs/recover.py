@@ -10,7 +10,7 @@ Needs Python 3.9, python3-cryptography 38 and gpg 2.2, or newer. Each FOLDER hol
 or from --keys FILE: a recovery file, remote.log or a card in it, .git/annex/creds/UUID-vaultkey. A passphrase comes from the
 file named by SHARDRAID_PASSPHRASE_FILE or from the terminal. --fingerprint FPR names the only vault to take, and to trust.
 """
-import argparse, atexit, collections, getpass, glob, hashlib, hmac, itertools, json, os, re, shutil, struct, subprocess, sys, tempfile
+import argparse, atexit, collections, getpass, glob, hashlib, hmac, itertools, json, os, re, struct, subprocess, sys, tempfile
 from base64 import b32decode, b32encode, b64decode
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,7 +23,6 @@ def require(true, text):
     if not true:
         raise ValueError(text)
     return true
-
 def attempt(work, what, *rest):
     """work(what, *rest), or None and a line on stderr: whatever is wrong with one copy, the others may be good."""
     try:
@@ -44,8 +43,7 @@ def padded(n):
     e = max(n, 1024).bit_length() - 1
     return -(-max(n, 1024) >> e - e.bit_length()) << e - e.bit_length()
 
-def fields(value, needed, optional=""):
-    """The JSON object value, if it has the fields needed and no unknown ones."""
+def fields(value, needed, optional=""):  # value, if it is a JSON object with the fields needed and no unknown ones
     names = set(needed.split())
     require(type(value) is dict and names <= set(value) <= names | set(optional.split()), "missing or unknown fields")
     return value
@@ -56,7 +54,7 @@ for a in range(1, 256):
     MUL.append(bytes(x ^ (b if a & 1 else 0) for b, x in enumerate(MUL[a >> 1].translate(double))))
 
 def interpolate(shards, i):
-    """Shard i from k others. V * T^-1 makes shard j the value at j of a polynomial of degree below k: this is Lagrange's formula."""
+    """Shard i from k others. V * T^-1 makes shard j the value at j of a polynomial of degree below k: Lagrange finds it."""
     total = 0
     for j in shards:
         above = below = 1
@@ -68,13 +66,11 @@ def interpolate(shards, i):
 
 class Remote:
     """The keys of a remote (section 9), a gpg with a keyring of its own, and the objects in the folders. Ids are in hex."""
-
     def __init__(self, trusted, folders):
         self.trusted, self.folders, self.ids = trusted, folders, set()
         self.clock = 4 * 10**9  # late enough for every key, until the vault tells the right time; no date proves anything
         self.home = tempfile.mkdtemp(prefix="rec", dir="/tmp")  # mode 0700; short, for the socket of gpg's agent
-        atexit.register(shutil.rmtree, self.home, ignore_errors=True)
-        atexit.register(subprocess.run, ["gpgconf", "--homedir", self.home, "--kill", "gpg-agent"])
+        atexit.register(subprocess.run, ["sh", "-c", 'gpgconf --homedir "$0" --kill gpg-agent; rm -rf "$0"', self.home])
 
     def file(self, name, data):
         with open(os.path.join(self.home, name), "wb") as file:
@@ -82,7 +78,7 @@ class Remote:
         return file.name
 
     def gpg(self, arguments, data, user=False):
-        """What gpg writes, with the vault's keys or the user's; its status lines by first word; who made the one good signature."""
+        """What gpg writes, with the vault's or the user's keys; its status lines by first word; who made the one good signature."""
         command = ["gpg", "--batch", "-vv", "--max-output", str(LIMIT), "--status-file", self.file("status", b"")]
         if not user:
             command += ["--no-options", "--homedir", self.home, "--trust-model=always", "--faked-system-time", str(self.clock)]
@@ -103,8 +99,7 @@ class Remote:
         out, status, signed_by = self.gpg(["--decrypt"], data)
         sealed = kind not in ("card", "vault")
         require(status["tags"] == [1, 18] * sealed + [4, 11, 2], "not one whole message of the expected form")
-        if sealed:
-            require(status["DECRYPTION_OKAY"] and status["DECRYPTION_KEY"][0][1] == self.custody, "encrypted to a strange key")
+        require(not sealed or status["DECRYPTION_OKAY"] and status["DECRYPTION_KEY"][0][1] == self.custody, "not decrypted")
         require(signed_by == signer, "no good signature by the right key")
         head, _, body = out.partition(b"\n")
         require(head == b"shardraid-%s-v1" % kind.encode(), "not of the kind " + kind)
@@ -113,14 +108,14 @@ class Remote:
     def unwrap(self, data):
         """What is locked to the passphrase (then a packet with tag 3 follows salt and n), or encrypted to the user's key."""
         self.proven = data[16] <= 20 and data[17] in (0x8C, 0xC3) and data[19] == 4
+        options = ["--decrypt"]
         if self.proven:
             n, path = 1 << data[16], os.environ.get("SHARDRAID_PASSPHRASE_FILE")
             words = (read(path).decode() if path else getpass.getpass("Passphrase: ")).split()
             key = hashlib.scrypt(" ".join(words).encode(), salt=data[:16], n=n, r=8, p=1, maxmem=n * 1024 + (1 << 20), dklen=32)
             options = ["--pinentry-mode=loopback", "--passphrase-fd=0", "--decrypt", self.file("locked", data[17:])]
-            out, status, _ = self.gpg(options, key.hex().encode())
-        else:
-            out, status, _ = self.gpg(["--decrypt"], data, user=True)
+            data = key.hex().encode()
+        out, status, _ = self.gpg(options, data, user=not self.proven)
         require(status["DECRYPTION_OKAY"], "the passphrase does not open it" if self.proven else "no GPG key of yours opens it")
         return out
 
@@ -138,13 +133,15 @@ class Remote:
         outer = fields(json.loads(b64decode(text)), "owner card")
         owner = self.add_key(b64decode(outer["owner"]))
         card = json.loads(self.open(b64decode(outer["card"]), "card", owner))
-        creator = fields(card, "serial mode", "recipients wrapped creator").get("creator")
+        creator = fields(card, "serial mode", "recipients wrapped creator").get("creator", {"signature": "", "key": ""})
+        require(document or "wrapped" in card, "this card holds no vault; with mode local it is in .git/annex/creds only")
         document = document or self.unwrap(b64decode(card["wrapped"]))
-        if creator and not self.proven:
+        if not self.proven and self.trusted != owner:
             path, signed = self.file("signature", b64decode(creator["signature"])), b64decode(outer["owner"])
-            known = self.gpg(["--verify", path, "-"], b"shardraid-creator-v1\n" + signed, user=True)[2] == creator["key"]
-        require(self.proven or self.trusted == owner or creator and known,
-                "no GPG key that you know vouches for it; if %s is right, say --fingerprint %s" % (owner, owner))
+            _, status, signer = self.gpg(["--verify", path, "-"], b"shardraid-creator-v1\n" + signed, user=True)
+            certified = {"TRUST_FULLY", "TRUST_ULTIMATE"} & set(status)
+            known = signer == creator["key"] and (certified or self.gpg(["--list-secret-keys", signer], b"", user=True)[0])
+            require(known, "no GPG key of yours, or certified, vouches for it; if it is right, say --fingerprint " + owner)
         self.load(document, owner)
 
     def load_file(self, path):
@@ -175,8 +172,8 @@ class Remote:
     def places(self, object_id):
         """The directories of an object, with the backend ids. Which folder is which backend shows by what exists."""
         for folder, backend in itertools.product(self.folders, sorted(self.ids)):
-            name = mac(hkdf(self.names, backend.encode(), b"directory"), bytes.fromhex(object_id))[:20]
-            name = b32encode(name).decode().lower()
+            secret = hkdf(self.names, backend.encode(), b"directory")
+            name = b32encode(mac(secret, bytes.fromhex(object_id))[:20]).decode().lower()
             place = os.path.join(folder, name[:2], name[2:])
             if os.path.isdir(place):
                 yield place, backend
@@ -188,8 +185,7 @@ class Remote:
             cipher = Cipher(algorithms.AES(hkdf(self.names, backend.encode(), b"incarnation")), modes.ECB()).decryptor()
             for match in filter(None, map(FILE.fullmatch, attempt(os.listdir, place) or ())):
                 what = match[2] or struct.unpack(">IB", b32decode(match[3].upper()))
-                incarnation = cipher.update(b32decode(match[1].upper() + "======")).hex()
-                found[incarnation][what][os.path.join(place, match[0])] = backend
+                found[cipher.update(b32decode(match[1].upper() + "======")).hex()][what][os.path.join(place, match[0])] = backend
         return found
 
     def record(self, path):
@@ -213,8 +209,7 @@ class Remote:
         seal = AESGCM(hkdf(self.master, bytes.fromhex(incarnation), b"sealed"))
         line, content = seal.decrypt(rest[:12], rest[12:], hashlib.sha256(head).digest()).split(b"\n", 1)
         key, size = map(fields(json.loads(line), "key size").get, ("key", "size"))
-        ids = part["object"], part["incarnation"], self.object_id(b64decode(key))
-        require(ids == (object_id, incarnation, object_id), "of another object or incarnation")
+        require(part["object"] == object_id == self.object_id(b64decode(key)) and part["incarnation"] == incarnation, "misplaced")
         inlined, left = 0 if lengths else size, size - sum(lengths[:-1])
         require(left > 0 and lengths[-1] == padded(left) if lengths else 0 <= size <= 1 << 20, "lengths and size disagree")
         require(len(line) + 1 + len(content) == padded(len(line) + 1 + inlined) and not any(content[inlined:]), "wrong padding")
@@ -239,13 +234,16 @@ class Remote:
         segment, k, incarnation = part["segments"][number], part["data"], bytes.fromhex(part["incarnation"])
         bound = incarnation + struct.pack(">IB", number, number == len(part["segments"]) - 1)
         cipher, good = AESGCM(hkdf(self.master, incarnation, b"content")), []
-
+        def load(path, j):
+            data = read(path, segment["size"] + 1)
+            tag = AESGCM(b64decode(segment["tag_key"])).encrypt(struct.pack(">QI", 0, j), b"", data)
+            require(len(data) == segment["size"] and tag == b64decode(segment["shards"][j]["tag"]), "a damaged shard")
+            return data
         def unseal(_, shards):
             sealed = b"".join(shards.get(i) or interpolate(shards, i) for i in range(k))
             return cipher.decrypt(b64decode(segment["nonce"]), sealed[:segment["length"] + 16], bound)
-
         for j, path in [(j, path) for j in range(len(segment["shards"])) for path in part["paths"][number, j]]:
-            shard = attempt(read_shard, path, segment, j)
+            shard = attempt(load, path, j)
             # The first k do, unless one is false though its tag is right. Then all sets are tried, up to a limit.
             for others in itertools.islice(itertools.combinations(good, k - 1), 1000 if shard else 0):
                 plain = attempt(unseal, "segment %d" % number, dict(others + ((j, shard),)))
@@ -255,6 +253,7 @@ class Remote:
         raise ValueError("segment %d: %d shards of %d needed are good" % (number, len(good), k))
 
     def write(self, out, part):
+        os.makedirs(os.path.dirname(out) or ".", exist_ok=True)
         with open(out + ".part", "wb") as file:
             file.write(part["content"])
             for number in range(len(part["segments"])):
@@ -263,30 +262,23 @@ class Remote:
         return True
 
     def restore(self, key, out):
-        parts = self.candidates(self.object_id(key))
-        return require(any(attempt(self.write, out, part) for part in parts), "not brought back")
-
-    def object_at(self, path, seen):
-        """The key and size of the object that a record is about, if it can be brought back."""
-        object_id = self.record(path)[0]["object"]
-        seen.update(place for place, _ in self.places(object_id))
-        return [(each["key"], each["size"]) for each in self.candidates(object_id)[:1] if each["whole"]]
+        if os.path.isdir(out) or out.endswith("/"):
+            name = key.replace(b"&", b"&a").replace(b"%", b"&s").replace(b":", b"&c").replace(b"/", b"%")
+            out = os.path.join(out, os.fsdecode(name))
+        return require(any(attempt(self.write, out, part) for part in self.candidates(self.object_id(key))), "not brought back")
 
     def objects(self):
-        found, seen = set(), set()
+        """{key: its line in the list, or None if too little is left}"""
+        found, seen = {}, set()
+        def visit(path):
+            object_id = self.record(path)[0]["object"]
+            seen.update(place for place, _ in self.places(object_id))
+            for each in self.candidates(object_id)[:1]:
+                found[each["key"]] = b"%s\t%d\n" % (each["key"], each["size"]) if each["whole"] else None
         for path in [path for folder in self.folders for path in files(folder, "??/" + "?" * 30 + "/*.[mt].*")]:
             if os.path.dirname(path) not in seen:
-                found.update(attempt(self.object_at, path, seen) or ())
-        return sorted(found)
-
-def read_shard(path, segment, j):
-    data = read(path, segment["size"] + 1)
-    tag = AESGCM(b64decode(segment["tag_key"])).encrypt(struct.pack(">QI", 0, j), b"", data)
-    require(len(data) == segment["size"] and tag == b64decode(segment["shards"][j]["tag"]), "a damaged shard")
-    return data
-
-def key_file(key):
-    return os.fsdecode(key.replace(b"&", b"&a").replace(b"%", b"&s").replace(b":", b"&c").replace(b"/", b"%"))
+                attempt(visit, path)
+        return found
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
@@ -295,17 +287,15 @@ def main():
     parser.add_argument("command", choices=["list", "get", "all"])
     parser.add_argument("words", nargs="+")
     options = parser.parse_args()
-    own = {"list": 0, "get": 2, "all": 1}[options.command]
+    own = {"list": 0, "all": 1, "get": 2}[options.command]
     remote = Remote(options.fingerprint, options.words[own:])
     copies = [path for folder in remote.folders for path in files(folder, "*.vault")]
     if not any(attempt(remote.load_file, path) for path in ([options.keys] if options.keys else copies)):
         return "recover: no vault could be opened"
-    if options.command == "get":
-        return not attempt(remote.restore, os.fsencode(options.words[0]), options.words[1])
-    if options.command == "list":
-        return sys.stdout.buffer.writelines(b"%s\t%d\n" % found for found in remote.objects())
-    os.makedirs(options.words[0], exist_ok=True)
-    return not all([attempt(remote.restore, key, os.path.join(options.words[0], key_file(key))) for key, _ in remote.objects()])
+    lines = {os.fsencode(options.words[0]): b""} if options.command == "get" else remote.objects()
+    out = os.path.join(options.words[0], "") if options.command == "all" else options.words[own - 1]
+    work = remote.restore if own else lambda key, _: sys.stdout.buffer.write(require(lines[key], "too little is left of it"))
+    return not all([attempt(work, key, out) for key in sorted(lines)])
 
 if __name__ == "__main__":
     sys.exit(main())

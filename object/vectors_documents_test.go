@@ -5,8 +5,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"maps"
 	"slices"
 	"strings"
+	"testing"
 
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 
@@ -29,10 +31,7 @@ func (f *forge) layouts() {
 	}
 	edited := func(name, fault string, edit func(*layout.Document)) {
 		d := *doc
-		d.IDs = map[string]string{}
-		for k, v := range doc.IDs {
-			d.IDs[k] = v
-		}
+		d.IDs = maps.Clone(doc.IDs)
 		edit(&d)
 		add(name, fault, f.signed(layoutKind, must(json.Marshal(d))(f.t), f.owner))
 	}
@@ -54,7 +53,7 @@ func (f *forge) layouts() {
 	edited("least-data", "the smallest k of earlier layouts is not below k", func(d *layout.Document) { d.LeastData = 2 })
 	edited("yaml-empty", "the YAML is empty", func(d *layout.Document) { d.YAML = "" })
 	edited("yaml-deep", "the YAML is nested 2000 deep", func(d *layout.Document) {
-		d.YAML += "x: " + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + "\n"
+		d.YAML = swap(f.t, "2KiB", strings.Repeat("[", 2000)+strings.Repeat("]", 2000))(d.YAML)
 	})
 	edited("yaml-nul", "the YAML has a NUL", func(d *layout.Document) { d.YAML += "# \x00\n" })
 	yaml("yaml-key-twice", "a field of the YAML is there twice", "data: 2", "data: 2\ndata: 2")
@@ -63,86 +62,124 @@ func (f *forge) layouts() {
 	yaml("yaml-version", "the YAML is of version 2", "shardraid: 1", "shardraid: 2")
 	yaml("yaml-anchor", "the YAML has an anchor", "data: 2", "data: &k 2")
 	yaml("yaml-tag", "the YAML has a tag", "data: 2", "data: !!int 2")
-	yaml("yaml-two-documents", "a second YAML document follows", "backends:", "---\nbackends:")
+	edited("yaml-two-documents", "the YAML is there twice, as two documents", func(d *layout.Document) { d.YAML += "---\n" + d.YAML })
 	yaml("remote-connection-string", "a remote is a connection string that runs a program", "remote: /vectors/a", "remote: ':sftp,ssh=touch x:'")
 	yaml("remote-options", "a remote sets an option that runs a program", "remote: /vectors/a", "remote: 'gdrive,ssh=touch x:a'")
 	yaml("remote-dotdot", "a remote leaves its folder", "/vectors/a", "/vectors/../a")
 	yaml("remote-same", "two backends are the same folder", "/vectors/a", "/vectors/b")
-	edited("yaml-alias", "the YAML has an alias", func(d *layout.Document) { d.YAML = swap(f.t, "data: 2\nparity: 1", "data: 2\nparity: *k")(d.YAML) })
+	yaml("yaml-alias", "the YAML has an alias to nothing", "parity: 1", "parity: *k")
 	text("unknown-field", "it has an unknown field", `"epoch"`, `"colour":"blue","epoch"`)
 	text("case", "a field is in capitals", `"epoch"`, `"EPOCH"`)
 	text("key-twice", "a field is there twice", `"epoch":2`, `"epoch":2,"epoch":2`)
 	text("id-key-twice", "a backend has two ids", `"ids":{`, `"ids":{"a":"aaaaaaaaaaaaa",`)
 	text("not-utf8", "it is not UTF-8", "docs/vectors", "docs/\xff")
+	f.layoutSignatures(like)
+}
+
+// layoutSignatures are faults of the message around the document.
+func (f *forge) layoutSignatures(like hostile) {
+	add := func(name, fault string, data []byte) {
+		h := like
+		h.Name, h.Fault, h.Data = name, fault, data
+		f.add(h)
+	}
 	add("data-behind", "a second value follows its JSON", f.signed(layoutKind, append(slices.Clone(f.g.document), " {}"...), f.owner))
 	add("signed-by-custody", "the custody key signed it, as a helper could", f.signed(layoutKind, f.g.document, f.custody))
 	add("signed-by-other-vault", "another vault signed it", must(f.other.Sign(layoutKind, f.g.document))(f.t))
 	add("unsigned", "it has no signature", f.unsigned(layoutKind, f.g.document))
 	add("wrong-kind", "its kind line is a card's", f.signed(cardKind, f.g.document, f.owner))
 	add("cut", "its last byte is missing", like.Data[:len(like.Data)-1])
+	add("trailing-byte", "a byte follows it", append(slices.Clone(like.Data), 0))
+	add("twice", "the same message follows it", slices.Concat(like.Data, like.Data))
+	add("encrypted", "it is encrypted", f.encrypt(like.Data, f.custody))
 	add("changed", "one character differs from what was signed", bytes.Replace(like.Data, []byte("/vectors/a"), []byte("/vectors/x"), 1))
 }
+
+// access is the body of a card.
+type access map[string]any
 
 // cards are faults of the card. What they wrap costs little to unlock.
 func (f *forge) cards() {
 	wrapped := f.lock(must(f.g.vault.Marshal())(f.t), 4)
-	type access map[string]any
-	good := func() access { return access{"serial": 2, "mode": "passphrase", "wrapped": wrapped} }
-	public := func(e *openpgp.Entity) []byte {
-		var out bytes.Buffer
-		if err := e.Serialize(&out); err != nil {
-			f.t.Fatal(err)
+	fingerprint := f.g.vault.Fingerprint()
+	local := access{"serial": 2, "mode": "local"}
+	locked := access{"serial": 2, "mode": "passphrase", "wrapped": wrapped}
+	shared := access{"serial": 2, "mode": "recipients", "wrapped": wrapped, "recipients": []string{fingerprint}, "creator": map[string]any{"key": fingerprint, "signature": wrapped[:64]}}
+	like := hostile{What: "card"}
+	for _, a := range []access{local, locked, shared} {
+		like.Data = f.card(publicKey(f.t, f.owner), f.signAccess(a))
+		f.original(like)
+	}
+	like.Expect = "refused"
+	with := func(name, fault string, a access, field string, value any) {
+		a = maps.Clone(a)
+		if a[field] = value; value == nil {
+			delete(a, field)
 		}
-		return out.Bytes()
-	}
-	encode := func(value any) []byte {
-		return []byte(base64.StdEncoding.EncodeToString(must(json.Marshal(value))(f.t)))
-	}
-	sign := func(a access) []byte { return f.signed(cardKind, must(json.Marshal(a))(f.t), f.owner) }
-	card := func(owner, signed []byte) []byte { return encode(map[string][]byte{"owner": owner, "card": signed}) }
-	like := hostile{What: "card", Expect: "refused", Data: card(public(f.owner), sign(good()))}
-	f.original(like)
-	add := func(name, fault string, data []byte) {
 		h := like
-		h.Name, h.Fault, h.Data = name, fault, data
+		h.Name, h.Fault, h.Data = name, fault, f.card(publicKey(f.t, f.owner), f.signAccess(a))
 		f.add(h)
 	}
-	with := func(name, fault string, change access) {
-		a := good()
-		for field, value := range change {
-			if a[field] = value; value == nil {
-				delete(a, field)
-			}
-		}
-		add(name, fault, card(public(f.owner), sign(a)))
-	}
+	with("unknown-field-signed", "it has an unknown field", local, "colour", "blue")
+	with("serial-zero", "the serial is 0", local, "serial", 0)
+	with("serial-negative", "the serial is negative", local, "serial", -1)
+	with("mode-unknown", "the mode is unknown", local, "mode", "public")
+	with("mode-missing", "the mode is missing", local, "mode", nil)
+	with("local-with-recipients", "the mode is local, and there are recipients", local, "recipients", []string{fingerprint})
+	with("local-with-wrapped", "the mode is local, and a wrapped vault is there", local, "wrapped", wrapped)
+	with("passphrase-without-wrapped", "the mode is passphrase, and no wrapped vault is there", locked, "wrapped", nil)
+	with("passphrase-with-recipients", "the mode is passphrase, and there are recipients", locked, "recipients", []string{fingerprint})
+	with("recipients-none", "the mode is recipients, and there are none", shared, "recipients", []string{})
+	with("recipients-short", "a recipient is no full fingerprint", shared, "recipients", []string{fingerprint[24:]})
+	with("creator-short", "the creator is no full fingerprint", shared, "creator", map[string]any{"key": fingerprint[24:], "signature": wrapped[:64]})
+	with("wraps-other-vault", "it wraps another vault", locked, "wrapped", f.lock(must(f.other.Marshal())(f.t), 4))
+	with("wraps-cut", "the last byte of what it wraps is missing", locked, "wrapped", wrapped[:len(wrapped)-1])
+	with("wraps-scrypt", "what it wraps asks for 2^30 rounds of scrypt", locked, "wrapped", setByte(wrapped, 16, 30))
+	f.cardEnvelopes(local)
+}
+
+// cardEnvelopes are faults of what is around the body of a card.
+func (f *forge) cardEnvelopes(a access) {
+	owner, signed, body := publicKey(f.t, f.owner), f.signAccess(a), must(json.Marshal(a))(f.t)
 	var private bytes.Buffer
 	if err := f.owner.SerializePrivateWithoutSigning(&private, f.config); err != nil {
 		f.t.Fatal(err)
 	}
-	signed := sign(good())
-	body := must(json.Marshal(good()))(f.t)
-	fingerprint := f.g.vault.Fingerprint()
-	add("owner-of-other-vault", "the owner key is another vault's", card(public(f.stranger), signed))
-	add("private-key", "the owner key is there with its private key", card(private.Bytes(), signed))
-	add("owner-cut", "the owner key's last byte is missing", card(public(f.owner)[:len(public(f.owner))-1], signed))
-	add("signed-by-custody", "the custody key signed it, as a helper could", card(public(f.owner), f.signed(cardKind, body, f.custody)))
-	add("signature-cut", "the signature's last byte is missing", card(public(f.owner), signed[:len(signed)-1]))
-	add("unsigned", "it has no signature", card(public(f.owner), f.unsigned(cardKind, body)))
-	add("wrong-kind", "its kind line is a layout's", card(public(f.owner), f.signed(layoutKind, body, f.owner)))
-	add("unknown-field", "an unknown field is beside the owner key", encode(map[string]any{"owner": public(f.owner), "card": signed, "colour": "blue"}))
-	add("not-base64", "it is not base64", append([]byte("*"), like.Data...))
-	with("unknown-field-signed", "it has an unknown field", access{"colour": "blue"})
-	with("serial-zero", "the serial is 0", access{"serial": 0})
-	with("mode-unknown", "the mode is unknown", access{"mode": "public"})
-	with("local-with-recipients", "the mode is local, and there are recipients", access{"mode": "local", "wrapped": nil, "recipients": []string{fingerprint}})
-	with("local-with-wrapped", "the mode is local, and a wrapped vault is there", access{"mode": "local"})
-	with("passphrase-without-wrapped", "the mode is passphrase, and no wrapped vault is there", access{"wrapped": nil})
-	with("recipients-none", "the mode is recipients, and there are none", access{"mode": "recipients"})
-	with("recipients-short", "a recipient is no full fingerprint", access{"mode": "recipients", "recipients": []string{fingerprint[24:]}})
-	with("wraps-other-vault", "it wraps another vault", access{"wrapped": f.lock(must(f.other.Marshal())(f.t), 4)})
-	with("wraps-cut", "the last byte of what it wraps is missing", access{"wrapped": wrapped[:len(wrapped)-1]})
-	with("wraps-scrypt", "what it wraps asks for 2^30 rounds of scrypt", access{"wrapped": setByte(wrapped, 16, 30)})
+	unknown := must(json.Marshal(map[string]any{"owner": owner, "card": signed, "colour": "blue"}))(f.t)
+	for _, e := range []struct {
+		name, fault string
+		data        []byte
+	}{
+		{"owner-of-other-vault", "the owner key is another vault's", f.card(publicKey(f.t, f.stranger), signed)},
+		{"owner-cut", "the owner key's last byte is missing", f.card(owner[:len(owner)-1], signed)},
+		{"private-key", "the owner key is there with its private key", f.card(private.Bytes(), signed)},
+		{"signed-by-custody", "the custody key signed it, as a helper could", f.card(owner, f.signed(cardKind, body, f.custody))},
+		{"signature-cut", "the signature's last byte is missing", f.card(owner, signed[:len(signed)-1])},
+		{"unsigned", "it has no signature", f.card(owner, f.unsigned(cardKind, body))},
+		{"encrypted", "it is encrypted", f.card(owner, f.encrypt(signed, f.custody))},
+		{"wrong-kind", "its kind line is a layout's", f.card(owner, f.signed(layoutKind, body, f.owner))},
+		{"unknown-field", "an unknown field is beside the owner key", []byte(base64.StdEncoding.EncodeToString(unknown))},
+		{"not-base64", "it is not base64", append([]byte("*"), f.card(owner, signed)...)},
+	} {
+		f.add(hostile{What: "card", Name: e.name, Fault: e.fault, Expect: "refused", Data: e.data})
+	}
+}
+
+func (f *forge) signAccess(a access) []byte {
+	return f.signed(cardKind, must(json.Marshal(a))(f.t), f.owner)
+}
+
+func (f *forge) card(owner, signed []byte) []byte {
+	text := must(json.Marshal(map[string][]byte{"owner": owner, "card": signed}))(f.t)
+	return []byte(base64.StdEncoding.EncodeToString(text))
+}
+
+func publicKey(t testing.TB, e *openpgp.Entity) []byte {
+	var out bytes.Buffer
+	if err := e.Serialize(&out); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 func setByte(data []byte, at int, value byte) []byte {

@@ -40,22 +40,23 @@ func (f *forge) envelopes() {
 		h.Name, h.Fault, h.Data = name, fault, data
 		f.add(h)
 	}
-	like.Data = good
-	f.original(like)
+	packets, outer := split(f, inner), split(f, good)
+	for _, same := range [][]byte{good, slices.Concat(outer...), f.encrypt(slices.Concat(packets...), f.custody)} {
+		like.Data = same
+		f.original(like)
+	}
 
 	add("unsigned", "the message has no signature", f.encrypt(f.unsigned(manifestKind, body), f.custody))
 	add("signed-by-stranger", "a key that is not of this vault signed it", f.encrypt(f.signed(manifestKind, body, f.stranger), f.custody))
 	add("signed-by-owner", "the owner key signed it, not the custody key", f.encrypt(f.signed(manifestKind, body, f.owner), f.custody))
 	add("signature-of-other-bytes", "one bit of the content differs from what was signed", f.encrypt(flipAt(inner, bytes.Index(inner, body)+len(body)-1), f.custody))
 	add("signature-flipped", "one bit of the signature is flipped", f.encrypt(flipAt(inner, len(inner)-1), f.custody))
-	packets := split(f, inner)
 	add("signature-missing", "a signature is announced and not there", f.encrypt(slices.Concat(packets[0], packets[1]), f.custody))
 	add("signature-not-announced", "the packet that announces the signature is missing", f.encrypt(slices.Concat(packets[1], packets[2]), f.custody))
 	add("content-missing", "the signature has no content", f.encrypt(slices.Concat(packets[0], packets[2]), f.custody))
 
 	add("encrypted-to-stranger", "it is encrypted to another key", f.encrypt(inner, f.stranger))
 	add("two-recipients", "it has a second session key, of a stranger", f.encrypt(inner, f.custody, f.stranger))
-	outer := split(f, good)
 	add("session-key-twice", "its session key is there twice", slices.Concat(outer[0], outer[0], outer[1]))
 	add("session-key-missing", "it has no session key", outer[1])
 	add("data-missing", "it has a session key and no data", outer[0])

@@ -87,7 +87,6 @@ func TestHostileVectors(t *testing.T) {
 		if verdict != h.Expect || layer != h.Layer {
 			t.Errorf("%s %s: %s: %s %s (%v), want %s %s", h.What, h.Name, h.Fault, verdict, layer, err, h.Expect, h.Layer)
 		}
-		t.Logf("%s: %v", h.Name, err)
 	}
 }
 
@@ -174,10 +173,9 @@ func (g *golden) readDocument(h hostile) (err error) {
 		return err
 	case "card ":
 		card, err := vault.ParseCard(string(h.Data))
-		if err != nil {
-			return err
+		if err == nil && card.Mode == vault.Passphrase {
+			_, err = vault.UnwrapPassphrase(card, g.words)
 		}
-		_, err = vault.UnwrapPassphrase(card, g.words)
 		return err
 	case "copy vault":
 		_, _, err = vault.OpenCopy(context.Background(), h.Data, g.words)

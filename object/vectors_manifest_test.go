@@ -66,7 +66,6 @@ func (f *forge) inlinedFaults() []fault {
 		{"k-m-256", "k+m is 256", func(d *draft) { d.Data, d.Parity = 255, 1 }},
 		{"size-negative", "the size is negative", func(d *draft) { d.size = -1 }},
 		{"size-beyond-content", "the inlined content has fewer bytes than the size says", func(d *draft) { d.size = 1025 }},
-		{"size-beyond-inline", "the size is more than can be inlined", func(d *draft) { d.size = manifest.MaxInline + 1 }},
 		{"key-missing", "the key is empty", func(d *draft) { d.key = "" }},
 		{"key-other", "the key does not give the object id", func(d *draft) { d.key += "x" }},
 		{"object-other", "the object id is another one's", func(d *draft) { d.Object = f.draft(other).Object }},

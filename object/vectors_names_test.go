@@ -69,51 +69,42 @@ func nextLetter(letter string) string { return string(letter[0] + 1) }
 
 // shards are faults of stored shards.
 func (f *forge) shards() {
-	m, _ := f.base("three-segments")
-	data := map[[2]int][]byte{}
-	for _, s := range f.g.stored(m.Key, manifest.KindShard) {
-		data[[2]int{int(s.name.Segment), int(s.name.Shard)}] = s.data
-	}
-	superseded, _ := f.base("superseded")
-	segment, index := uint32(2), uint8(1)
-	good := data[[2]int{2, 1}]
-	like := hostile{
-		What: "shard", Object: m.Object, Incarnation: m.Incarnation, Segment: &segment, Shard: &index,
-		Backend: m.Segments[segment].Shards[index].Backend, Expect: "lost", Data: good,
-	}
-	f.original(like)
-	small, _ := f.base("one-segment")
-	like.Object, like.Incarnation, like.Segment, like.Shard = small.Object, small.Incarnation, new(uint32(0)), new(uint8(1))
-	like.Backend = small.Segments[0].Shards[1].Backend
-	of := func(m *manifest.Manifest, shard uint8) []byte {
+	of := func(m *manifest.Manifest, segment uint32, shard uint8) []byte {
 		for _, s := range f.g.stored(m.Key, manifest.KindShard) {
-			if s.name.Incarnation == m.Incarnation && s.name.Shard == shard && s.name.Segment == 0 {
+			if s.name.Incarnation == m.Incarnation && s.name.Segment == segment && s.name.Shard == shard {
 				return s.data
 			}
 		}
 		f.t.Fatal("no such shard")
 		return nil
 	}
-	good = of(small, 1)
-	like.Data = good
-	f.original(like)
+	like := func(m *manifest.Manifest) hostile {
+		h := hostile{What: "shard", Object: m.Object, Incarnation: m.Incarnation, Segment: new(uint32(0)), Shard: new(uint8(1))}
+		h.Backend, h.Data = m.Segments[0].Shards[1].Backend, of(m, 0, 1)
+		f.original(h)
+		h.Expect = "lost"
+		return h
+	}
+	small, _ := f.base("one-segment")
+	h := like(small)
+	good := h.Data
 	add := func(name, fault string, data []byte) {
-		h := like
 		h.Name, h.Fault, h.Data = name, fault, data
 		f.add(h)
 	}
-	add("first-bit", "its first bit is flipped", flipAt(setByte(good, 0, good[0]^0x81), 0))
+	add("first-bit", "its first bit is flipped", setByte(good, 0, good[0]^0x80))
 	add("last-bit", "its last bit is flipped", flipAt(good, len(good)-1))
 	add("short", "its last byte is missing", good[:len(good)-1])
 	add("long", "a zero follows it", append(bytes.Clone(good), 0))
 	add("empty", "it is empty", []byte{})
 	add("zeros", "it is zeros", make([]byte, len(good)))
 	add("shifted", "its first byte was taken to its end", append(bytes.Clone(good[1:]), good[0]))
-	add("of-shard-0", "it is shard 0 of the same segment", of(small, 0))
-	add("of-parity", "it is the parity shard of the same segment", of(small, 2))
-	add("of-other-object", "it is the same shard of another object, cut to its size", of(superseded, 1)[:len(good)])
-	big := like
-	big.Object, big.Incarnation, big.Backend = m.Object, m.Incarnation, m.Segments[0].Shards[1].Backend
-	like = big
-	add("of-next-segment", "it is the same shard of the next segment", data[[2]int{1, 1}])
+	add("of-shard-0", "it is shard 0 of the same segment", of(small, 0, 0))
+	add("of-parity", "it is the parity shard of the same segment", of(small, 0, 2))
+	diary, _ := f.g.manifests(f.t, "superseded")
+	h = like(diary[1])
+	add("of-other-incarnation", "it is the same shard of the object's other incarnation", of(diary[0], 0, 1))
+	big, _ := f.base("three-segments")
+	h = like(big)
+	add("of-next-segment", "it is the same shard of the next segment", of(big, 1, 1))
 }

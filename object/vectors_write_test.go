@@ -87,7 +87,7 @@ func writeVectors(t testing.TB) {
 	var list []hostile
 	if _, err := os.Stat(root); errors.Is(err, os.ErrNotExist) {
 		writeRemote(t, root)
-	} else {
+	} else if _, err := os.Stat(filepath.Join(vectorsDir, hostileFile)); err == nil {
 		list = readHostile(t)
 	}
 	g, err := loadGolden()
@@ -284,7 +284,7 @@ func writeFile(t testing.TB, root, name string, data []byte) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if old, err := os.ReadFile(path); err == nil && !bytes.Equal(old, data) && filepath.Base(path) != "hostile.json" {
+	if old, err := os.ReadFile(path); err == nil && !bytes.Equal(old, data) && name != hostileFile {
 		t.Fatalf("%s is there and differs: golden vectors are never changed", path)
 	}
 	if err := os.WriteFile(path, data, 0o644); err != nil {

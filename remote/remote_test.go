@@ -115,8 +115,9 @@ func (g *gitAnnex) want(reply, format string, args ...any) {
 	}
 }
 
-// initialised returns a clone with a remote over n directories below root.
-func initialised(t *testing.T, n int) (g *gitAnnex, root string) {
+// initialised returns a clone with a remote over n directories below root,
+// with more settings as names and values.
+func initialised(t *testing.T, n int, more ...string) (g *gitAnnex, root string) {
 	root = t.TempDir()
 	text := "shardraid: 1\ndata: 2\nparity: 1\nbackends:\n"
 	for i := range n {
@@ -127,6 +128,9 @@ func initialised(t *testing.T, n int) (g *gitAnnex, root string) {
 		t.Fatal(err)
 	}
 	g = newClone(t, map[string]string{"layout": file, "encryption": "none"})
+	for i := 0; i < len(more); i += 2 {
+		g.config[more[i]] = more[i+1]
+	}
 	g.start()
 	g.want("INITREMOTE-SUCCESS", "INITREMOTE")
 	return g, root
@@ -283,6 +287,8 @@ func TestInitRefuses(t *testing.T) {
 		"full fingerprint":  {"layout": "/none.yaml", "recipients": "me@example.com"},
 		"embedcreds=yes":    {"layout": "/none.yaml", "embedcreds": "yes"},
 		"encryption=hybrid": {"layout": "/none.yaml", "encryption": "hybrid"},
+		"takes yes or no":   {"layout": "/none.yaml", "passphrase": "correct horse battery"},
+		"choose one":        {"layout": "/none.yaml", "passphrase": "yes", "recipients": strings.Repeat("A", 40)},
 	} {
 		g := newClone(t, config)
 		g.start()

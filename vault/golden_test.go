@@ -25,12 +25,11 @@ type goldenVault struct {
 	Record, MarkerDocument string
 }
 
-func TestGoldenVault(t *testing.T) {
-	const file = "testdata/vault.json"
-	if *update {
-		writeGoldenVault(t, file)
-	}
-	data, err := os.ReadFile(file)
+const goldenFile = "testdata/vault.json"
+
+func readGolden(t testing.TB) (*Vault, *Card, goldenVault) {
+	t.Helper()
+	data, err := os.ReadFile(goldenFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +45,14 @@ func TestGoldenVault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return v, card, g
+}
+
+func TestGoldenVault(t *testing.T) {
+	if *update {
+		writeGoldenVault(t, goldenFile)
+	}
+	v, _, g := readGolden(t)
 	got := describe(t, v, g)
 	got.Card, got.Document, got.Record, got.MarkerDocument = g.Card, g.Document, g.Record, g.MarkerDocument
 	if got != g {
@@ -99,7 +106,7 @@ func writeGoldenVault(t *testing.T, file string) {
 	}
 }
 
-func unbase(t *testing.T, s string) []byte {
+func unbase(t testing.TB, s string) []byte {
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +114,7 @@ func unbase(t *testing.T, s string) []byte {
 	return b
 }
 
-func unhex(t *testing.T, s string) []byte {
+func unhex(t testing.TB, s string) []byte {
 	b, err := hex.DecodeString(s)
 	if err != nil {
 		t.Fatal(err)
