@@ -38,15 +38,19 @@ integration: build ## real git-annex, real binary, real servers
 
 check: lint unit ## what is quick
 
-lint: ## gofmt, vet, staticcheck
+lint: ## gofmt, vet, staticcheck, the list of mutants
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w .'; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
+	@go run ./integration/mutants -check
+
+mutants: ## take each security check out once: a test must fail (about 10 minutes)
+	go run ./integration/mutants
 
 golden: ## rewrite the golden vectors (a promise: only for a new format version)
 	go test ./erasure ./manifest ./vault ./object -run Golden -update
 
-FUZZ = annex backends erasure layout manifest vault
+FUZZ = annex backends cli erasure layout manifest vault
 fuzz: ## run every fuzz target for $(FUZZTIME)
 	@for p in $(FUZZ); do \
 	  for f in $$(go test ./$$p -list '^Fuzz' | grep ^Fuzz); do \
@@ -66,5 +70,5 @@ clean: ## remove bin/
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-.PHONY: build install deps demo test unit integration check lint golden fuzz bench testremote clean help
+.PHONY: build install deps demo test unit integration check lint golden fuzz mutants bench testremote clean help
 .DEFAULT_GOAL := build

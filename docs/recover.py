@@ -78,7 +78,7 @@ class Remote:
         return file.name
 
     def gpg(self, arguments, data, user=False):
-        """What gpg writes, with the vault's or the user's keys; its status lines by first word; who made the one good signature."""
+        """What gpg writes, with the vault's or the user's keys; its status lines by first word; the maker of the one signature."""
         command = ["gpg", "--batch", "-vv", "--max-output", str(LIMIT), "--status-file", self.file("status", b"")]
         if not user:
             command += ["--no-options", "--homedir", self.home, "--trust-model=always", "--faked-system-time", str(self.clock)]
@@ -101,9 +101,8 @@ class Remote:
         require(status["tags"] == [1, 18] * sealed + [4, 11, 2], "not one whole message of the expected form")
         require(not sealed or status["DECRYPTION_OKAY"] and status["DECRYPTION_KEY"][0][1] == self.custody, "not decrypted")
         require(signed_by == signer, "no good signature by the right key")
-        head, _, body = out.partition(b"\n")
-        require(head == b"shardraid-%s-v1" % kind.encode(), "not of the kind " + kind)
-        return body
+        require(out.startswith(b"shardraid-%s-v1\n" % kind.encode()), "not of the kind " + kind)
+        return out.partition(b"\n")[2]
 
     def unwrap(self, data):
         """What is locked to the passphrase (then a packet with tag 3 follows salt and n), or encrypted to the user's key."""
