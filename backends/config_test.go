@@ -138,3 +138,22 @@ func TestTokensAreSaved(t *testing.T) {
 		}
 	}
 }
+
+// Types of storage come from a layout that somebody else may have written, and
+// the advice is there to be pasted into a shell.
+func TestAdviceIsNoCommand(t *testing.T) {
+	t.Setenv("RCLONE_CONFIG", filepath.Join(t.TempDir(), "rclone.conf"))
+	if err := Setup(); err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range map[string]string{
+		"drive":          "rclone config create my-account drive",
+		"local; rm -r ~": "rclone config create my-account TYPE",
+		"":               "rclone config create my-account TYPE",
+	} {
+		err := CheckSections([]string{"my-account"}, map[string]string{"my-account": kind})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "rm -r") {
+			t.Errorf("%q: %v", kind, err)
+		}
+	}
+}

@@ -32,6 +32,51 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// fullDocument has the fields that not every document has.
+func fullDocument() *Document {
+	d := smallDocument()
+	d.YAML = strings.NewReplacer("data: 1", "data: 2", "parity: 1", "parity: 3").Replace(d.YAML)
+	for _, name := range []string{"c", "d", "e"} {
+		d.YAML += "  - {name: " + name + ", remote: 's:" + name + "'}\n"
+		d.IDs[name] = strings.Repeat(name, 13)
+	}
+	d.Epoch, d.Previous, d.LeastData, d.LeastParity = 2, []string{"aa"}, 1, 2
+	d.Types = map[string]string{"s": "drive", "s 2": "onedrive"}
+	return d
+}
+
+func TestDocumentOptionalFields(t *testing.T) {
+	d := fullDocument()
+	data, err := d.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `},"types":{"s":"drive","s 2":"onedrive"},"least_data":1,"least_parity":2,"yaml":"shardraid: 1\ndata: 2\n`; !strings.Contains(string(data), want) {
+		t.Errorf("got %s, want %s in it", data, want)
+	}
+	got, l, err := ParseDocument(data)
+	if err != nil || !reflect.DeepEqual(got, d) {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if l.Data != 2 || l.Parity != 3 || l.LeastData != 1 || l.LeastParity != 2 || l.Epoch != 2 || l.Hash != Hash(data) || len(l.Hash) != 64 {
+		t.Errorf("got %+v", l)
+	}
+	// Without them the layout's own numbers are the least.
+	data, err = smallDocument().Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, l, err = ParseDocument(data)
+	if err != nil || got.Types != nil || l.LeastData != 1 || l.LeastParity != 1 || l.Epoch != 1 {
+		t.Errorf("got %+v, %+v, %v", got, l, err)
+	}
+	for _, field := range []string{"types", "least", "previous"} {
+		if strings.Contains(string(data), field) {
+			t.Errorf("%s is written in %s", field, data)
+		}
+	}
+}
+
 func TestNewDocumentCopies(t *testing.T) {
 	ids := map[string]string{"a": "aaaaaaaaaaaaa"}
 	d := NewDocument(small, ids)
@@ -103,6 +148,18 @@ func TestParseDocumentRefuses(t *testing.T) {
 		{swap(`"epoch":1`, `"EPOCH":1`), `unknown field "EPOCH"`},
 		{swap(`"epoch":1`, `"epoch":1,"epoch":1`), `"epoch" is there twice`},
 		{swap(`"a":"aaaaaaaaaaaaa"`, `"a":"ccccccccccccc","a":"aaaaaaaaaaaaa"`), `"a" is there twice`},
+		{swap(`"yaml"`, `"types":{"s":"drive","s":"box"},"yaml"`), `"s" is there twice`},
+		{swap(`"yaml"`, `"types":{"s":"drive","\u0073":"box"},"yaml"`), `"s" is there twice`},
+		{swap(`"yaml"`, `"types":{"s":"drive"},"types":{},"yaml"`), `"types" is there twice`},
+		{swap(`"yaml"`, `"types":[],"yaml"`), "not a JSON object"},
+		{swap(`"yaml"`, `"types":null,"yaml"`), "not a JSON object"},
+		{swap(`"yaml"`, `"types":{"s":{"type":"drive"}},"yaml"`), "object"},
+		{swap(`"yaml"`, `"Types":{"s":"drive"},"yaml"`), `unknown field "Types"`},
+		{swap(`"yaml"`, `"least_data":1,"yaml"`), "least data 1 is not below"},
+		{swap(`"yaml"`, `"least_parity":2,"yaml"`), "least parity 2 is not below"},
+		{swap(`"yaml"`, `"least_parity":-1,"yaml"`), "least parity -1 is not below"},
+		{swap(`"yaml"`, `"least_data":"1","yaml"`), "string"},
+		{swap(`"yaml"`, `"least":1,"yaml"`), `unknown field "least"`},
 		{swap(`"epoch":1`, `"epoch":1.5`), "number"},
 		{swap(`"epoch":1`, `"epoch":"1"`), "string"},
 		{swap(`"epoch":1`, `"epoch":99999999999999999999`), "number"},

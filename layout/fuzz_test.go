@@ -66,6 +66,12 @@ func FuzzParseDocument(f *testing.F) {
 	f.Add(good)
 	f.Add([]byte(strings.Replace(string(good), `"epoch":1`, `"epoch":2,"previous":["x"]`, 1)))
 	f.Add([]byte(`{"epoch":1,"previous":[],"ids":{},"yaml":""}`))
+	f.Add([]byte(strings.Replace(string(good), `"yaml"`, `"types":{"s":"drive"},"yaml"`, 1)))
+	full, err := fullDocument().Marshal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(full)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, l, err := ParseDocument(data)
 		if err != nil {
@@ -76,8 +82,17 @@ func FuzzParseDocument(f *testing.F) {
 			t.Fatal(err)
 		}
 		d2, l2, err := ParseDocument(again)
+		if l2 != nil {
+			l2.Hash = l.Hash // of other bytes: spaces, the order of fields
+		}
+		if len(d.Types) == 0 {
+			d.Types = nil // no types, in two spellings
+		}
 		if err != nil || !reflect.DeepEqual(d, d2) || !reflect.DeepEqual(l, l2) {
 			t.Fatalf("got %+v, %v, want %+v", d2, err, d)
+		}
+		if l.LeastData < 1 || l.LeastData > l.Data || l.LeastParity < 1 || l.LeastParity > l.Parity || l.Epoch < 1 || l.Hash != Hash(data) {
+			t.Fatalf("layout %+v", l)
 		}
 		for _, b := range l.Backends {
 			if !idPattern.MatchString(b.ID) {
