@@ -10,7 +10,7 @@ Needs Python 3.9, python3-cryptography 38 and gpg 2.2, or newer. Each FOLDER hol
 or from --keys FILE: a recovery file, remote.log or a card in it, .git/annex/creds/UUID-vaultkey. A passphrase comes from the
 file named by SHARDRAID_PASSPHRASE_FILE or from the terminal. --fingerprint FPR names the only vault to take, and to trust.
 """
-import argparse, atexit, collections, getpass, glob, hashlib, hmac, itertools, json, os, re, struct, subprocess, sys, tempfile
+import argparse, atexit, collections, getpass, glob, hashlib, hmac, itertools, json, os, re, signal, subprocess, sys, tempfile
 from base64 import b32decode, b32encode, b64decode
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -78,7 +78,7 @@ class Remote:
         return file.name
 
     def gpg(self, arguments, data, user=False):
-        """What gpg writes, with the vault's or the user's keys; its status lines by first word; the maker of the one signature."""
+        """What gpg writes, with the vault's or the user's keys; its status lines by first word; the maker of the signature."""
         command = ["gpg", "--batch", "-vv", "--max-output", str(LIMIT), "--status-file", self.file("status", b"")]
         if not user:
             command += ["--no-options", "--homedir", self.home, "--trust-model=always", "--faked-system-time", str(self.clock)]
@@ -183,7 +183,7 @@ class Remote:
         for place, backend in self.places(object_id):
             cipher = Cipher(algorithms.AES(hkdf(self.names, backend.encode(), b"incarnation")), modes.ECB()).decryptor()
             for match in filter(None, map(FILE.fullmatch, attempt(os.listdir, place) or ())):
-                what = match[2] or struct.unpack(">IB", b32decode(match[3].upper()))
+                what = match[2] or divmod(int.from_bytes(b32decode(match[3].upper()), "big"), 256)
                 found[cipher.update(b32decode(match[1].upper() + "======")).hex()][what][os.path.join(place, match[0])] = backend
         return found
 
@@ -231,11 +231,11 @@ class Remote:
     def segment(self, part, number):
         """A segment's content and padding."""
         segment, k, incarnation = part["segments"][number], part["data"], bytes.fromhex(part["incarnation"])
-        bound = incarnation + struct.pack(">IB", number, number == len(part["segments"]) - 1)
+        bound = incarnation + (256 * number + (number == len(part["segments"]) - 1)).to_bytes(5, "big")
         cipher, good = AESGCM(hkdf(self.master, incarnation, b"content")), []
         def load(path, j):
             data = read(path, segment["size"] + 1)
-            tag = AESGCM(b64decode(segment["tag_key"])).encrypt(struct.pack(">QI", 0, j), b"", data)
+            tag = AESGCM(b64decode(segment["tag_key"])).encrypt(j.to_bytes(12, "big"), b"", data)
             require(len(data) == segment["size"] and tag == b64decode(segment["shards"][j]["tag"]), "a damaged shard")
             return data
         def unseal(_, shards):
@@ -262,8 +262,7 @@ class Remote:
 
     def restore(self, key, out):
         if os.path.isdir(out) or out.endswith("/"):
-            name = key.replace(b"&", b"&a").replace(b"%", b"&s").replace(b":", b"&c").replace(b"/", b"%")
-            out = os.path.join(out, os.fsdecode(name))
+            out = os.path.join(out, os.fsdecode(key).replace("&", "&a").replace("%", "&s").replace(":", "&c").replace("/", "%"))
         return require(any(attempt(self.write, out, part) for part in self.candidates(self.object_id(key))), "not brought back")
 
     def objects(self):
@@ -286,11 +285,12 @@ def main():
     parser.add_argument("command", choices=["list", "get", "all"])
     parser.add_argument("words", nargs="+")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # not without removing the keyring
     own = {"list": 0, "all": 1, "get": 2}[options.command]
     remote = Remote(options.fingerprint, options.words[own:])
     copies = [path for folder in remote.folders for path in files(folder, "*.vault")]
     if not any(attempt(remote.load_file, path) for path in ([options.keys] if options.keys else copies)):
-        return "recover: no vault could be opened"
+        return "recover: no vault could be opened; say --keys FILE for another source"
     lines = {os.fsencode(options.words[0]): b""} if options.command == "get" else remote.objects()
     out = os.path.join(options.words[0], "") if options.command == "all" else options.words[own - 1]
     work = remote.restore if own else lambda key, _: sys.stdout.buffer.write(require(lines[key], "too little is left of it"))

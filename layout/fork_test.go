@@ -40,6 +40,10 @@ func TestSuccessorJoinsAFork(t *testing.T) {
 	if d.LeastData != 1 || d.LeastParity != 1 || joined.Layout.LeastData != 1 || joined.Layout.LeastParity != 1 {
 		t.Errorf("least %d+%d", d.LeastData, d.LeastParity)
 	}
+	swapped := apply(t, d.YAML, right, left).Document
+	if want := []string{right.Layout.Hash, left.Layout.Hash, middle, root.Layout.Hash}; swapped.Epoch != 4 || !slices.Equal(swapped.Previous, want) || !maps.Equal(swapped.IDs, ids) {
+		t.Errorf("the other way round: %+v", swapped)
+	}
 	for _, h := range []Head{root, left, right} {
 		if !d.Follows(h.Layout.Hash) {
 			t.Errorf("does not follow epoch %d", h.Layout.Epoch)

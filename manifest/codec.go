@@ -185,6 +185,10 @@ func (m *Manifest) readSealed(plain []byte) error {
 		}
 		m.Content = content[:m.Size]
 	}
+	filler := content[len(m.Content):]
+	if len(plain) != erasure.Padded(len(plain)-len(filler)) || len(bytes.Trim(filler, "\x00")) > 0 {
+		return fmt.Errorf("%w: sealed part is not padded with zeros", ErrInvalid)
+	}
 	return nil
 }
 
@@ -210,6 +214,9 @@ func (m *Manifest) wire() openPart {
 }
 
 func (part *openPart) manifest() (*Manifest, error) {
+	if part.Features == nil || part.Segments == nil || part.Supersedes == nil {
+		return nil, fmt.Errorf("%w: a field is missing", ErrInvalid)
+	}
 	m := &Manifest{
 		Object: part.Object, Incarnation: part.Incarnation, Data: part.Data, Parity: part.Parity,
 		Segments: make([]Segment, len(part.Segments)), Supersedes: part.Supersedes,
@@ -230,15 +237,10 @@ func (part *openPart) manifest() (*Manifest, error) {
 	return m, nil
 }
 
-// strictJSON reads exactly one value with no unknown fields.
+// strictJSON is vault.StrictJSON, with our error.
 func strictJSON(data []byte, to any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(to); err != nil {
+	if err := vault.StrictJSON(data, to); err != nil {
 		return fmt.Errorf("%w: %v", ErrInvalid, err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return fmt.Errorf("%w: data after its end", ErrInvalid)
 	}
 	return nil
 }

@@ -141,6 +141,9 @@ func (m *Manifest) validateSegment(i int, rest int64) error {
 	}
 	var ids []string
 	for _, sh := range seg.Shards {
+		if (sh.Backend == "") != (sh.Copy == CopyID{}) {
+			return fmt.Errorf("%w: segment %d has a shard with half a place", ErrInvalid, i)
+		}
 		if sh.Backend == "" {
 			continue
 		}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -137,9 +138,47 @@ func TestHelperCannotForge(t *testing.T) {
 	}
 }
 
+// What fills the sealed part up is zeros, no more of them than the padding
+// asks for: nothing can be hidden there.
+func TestFillerIsZeros(t *testing.T) {
+	v := newVault(t)
+	m := sample(v, 0)
+	key := v.SealedKey(m.Incarnation)
+	body, err := m.marshal(key, rand.NewChaCha8([32]byte{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, sealed, _ := bytes.Cut(body, []byte("\n"))
+	hash, nonce := sha256.Sum256(open), sealed[:12]
+	aead, err := newGCM(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := aead.Open(nil, nonce, sealed[12:], hash[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(plain []byte) error {
+		_, err := unmarshal(aead.Seal(append(append(bytes.Clone(open), '\n'), nonce...), nonce, plain, hash[:]), key)
+		return err
+	}
+	if err := with(plain); err != nil {
+		t.Fatal(err)
+	}
+	hidden := bytes.Clone(plain)
+	hidden[len(hidden)-1] = 1
+	for name, plain := range map[string][]byte{"a hidden byte": hidden, "more of it": append(bytes.Clone(plain), make([]byte, 1024)...), "less": plain[:len(plain)-1]} {
+		if err := with(plain); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestManifestRefuses(t *testing.T) {
 	v := newVault(t)
 	for name, spoil := range map[string]func(*Manifest){
+		"half a place":        func(m *Manifest) { m.Segments[0].Shards[0].Copy = CopyID{} },
+		"the other half":      func(m *Manifest) { m.Segments[0].Shards[0].Backend = "" },
 		"no parity":           func(m *Manifest) { m.Parity = 0 },
 		"too many shards":     func(m *Manifest) { m.Data, m.Parity = 200, 56 },
 		"size below":          func(m *Manifest) { m.Size = 4096 },

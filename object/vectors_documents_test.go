@@ -145,6 +145,8 @@ func (f *forge) cardEnvelopes(a access) {
 	if err := f.owner.SerializePrivateWithoutSigning(&private, f.config); err != nil {
 		f.t.Fatal(err)
 	}
+	capital := must(json.Marshal(map[string]any{"OWNER": owner, "card": signed}))(f.t)
+	twice := f.signed(cardKind, []byte(`{"serial":9,"serial":2,"mode":"local"}`), f.owner)
 	unknown := must(json.Marshal(map[string]any{"owner": owner, "card": signed, "colour": "blue"}))(f.t)
 	for _, e := range []struct {
 		name, fault string
@@ -159,6 +161,8 @@ func (f *forge) cardEnvelopes(a access) {
 		{"encrypted", "it is encrypted", f.card(owner, f.encrypt(signed, f.custody))},
 		{"wrong-kind", "its kind line is a layout's", f.card(owner, f.signed(layoutKind, body, f.owner))},
 		{"unknown-field", "an unknown field is beside the owner key", []byte(base64.StdEncoding.EncodeToString(unknown))},
+		{"field-capital", "the field of the owner key is in capitals", []byte(base64.StdEncoding.EncodeToString(capital))},
+		{"field-twice", "its serial is there twice", f.card(owner, twice)},
 		{"not-base64", "it is not base64", append([]byte("*"), f.card(owner, signed)...)},
 	} {
 		f.add(hostile{What: "card", Name: e.name, Fault: e.fault, Expect: "refused", Data: e.data})

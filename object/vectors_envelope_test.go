@@ -49,6 +49,8 @@ func (f *forge) envelopes() {
 	add("unsigned", "the message has no signature", f.encrypt(f.unsigned(manifestKind, body), f.custody))
 	add("signed-by-stranger", "a key that is not of this vault signed it", f.encrypt(f.signed(manifestKind, body, f.stranger), f.custody))
 	add("signed-by-owner", "the owner key signed it, not the custody key", f.encrypt(f.signed(manifestKind, body, f.owner), f.custody))
+	add("signed-twice", "a stranger signed it as well", f.encrypt(f.signed(manifestKind, body, f.custody, f.stranger), f.custody))
+	add("signed-by-both-keys", "the owner key signed it as well", f.encrypt(f.signed(manifestKind, body, f.custody, f.owner), f.custody))
 	add("signature-of-other-bytes", "one bit of the content differs from what was signed", f.encrypt(flipAt(inner, bytes.Index(inner, body)+len(body)-1), f.custody))
 	add("signature-flipped", "one bit of the signature is flipped", f.encrypt(flipAt(inner, len(inner)-1), f.custody))
 	add("signature-missing", "a signature is announced and not there", f.encrypt(slices.Concat(packets[0], packets[1]), f.custody))

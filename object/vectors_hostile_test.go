@@ -157,7 +157,7 @@ func (g *golden) readRecord(h hostile) error {
 
 // readDocument reads what has no error of its own: whatever it is, it stops.
 func (g *golden) readDocument(h hostile) (err error) {
-	body := h.Data
+	var body []byte
 	switch h.What + " " + h.Kind {
 	case "layout ":
 		if body, err = manifest.VerifyLayout(g.card, h.Data); err != nil {

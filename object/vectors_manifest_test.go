@@ -105,6 +105,13 @@ func (f *forge) codecFaults() []fault {
 	return []fault{
 		{"unknown-field", "the open part has an unknown field", line(`"data"`, `"colour":"blue","data"`)},
 		{"unknown-field-sealed", "the sealed head has an unknown field", head(`"size"`, `"colour":"blue","size"`)},
+		{"features-missing", "it does not say which features it needs", line(`"features":[],`, ``)},
+		{"supersedes-null", "what it supersedes is null", line(`"supersedes":[]`, `"supersedes":null`)},
+		{"field-capital", "a field of the open part is in capitals", line(`"data"`, `"DATA"`)},
+		{"field-twice", "a field of the open part is there twice", line(`"data":2`, `"data":2,"data":2`)},
+		{"features-twice", "the features are there twice, first with an unknown one", line(`"features":[]`, `"features":["x"],"features":[]`)},
+		{"field-capital-sealed", "a field of the sealed head is in capitals", head(`"size"`, `"SIZE"`)},
+		{"field-twice-sealed", "a field of the sealed head is there twice", head(`"size":1`, `"size":1,"size":1`)},
 		{"data-behind", "a second value follows the open part's", line(`"supersedes":[]}`, `"supersedes":[]} {}`)},
 		{"data-behind-sealed", "a second value follows the sealed head's", head(`}`, `} 1`)},
 		{"open-array", "the open part is in an array", func(d *draft) { d.line = func(s string) string { return "[" + s + "]" } }},

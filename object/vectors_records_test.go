@@ -32,6 +32,8 @@ func (f *forge) records() {
 		add("other-incarnation", "it is of another incarnation", seal(body(m.Object, other.Incarnation, r.more)), "body")
 		add("no-object", "it names no object", seal(`{"incarnation":"`+m.Incarnation.String()+`"`+r.more+`}`), "body")
 		add("unknown-field", "it has an unknown field", seal(body(m.Object, m.Incarnation, r.more+`,"until":1`)), "body")
+		add("field-capital", "a field is in capitals", seal(swap(f.t, `"object"`, `"OBJECT"`)(good)), "body")
+		add("field-twice", "its object is there twice, first another one", seal(swap(f.t, `{`, `{"object":"`+other.Object.String()+`",`)(good)), "body")
 		add("data-behind", "a second value follows its JSON", seal(good+" {}"), "body")
 		add("not-hex", "its incarnation is not hex", seal(swap(f.t, m.Incarnation.String()[:2], "xy")(good)), "body")
 		add("wrong-kind", "its kind line is a manifest's", must(f.g.vault.SealRecord(manifestKind, []byte(good)))(f.t), "openpgp")
@@ -77,6 +79,8 @@ func (f *forge) markers() {
 		{"other-layout", "it is of another layout", seal(text(fpr, id, f.g.vault.ObjectID("").String())), "body"},
 		{"no-layout", "it is of no layout", seal(`{"vault":"` + fpr + `","backend":"` + id + `"}`), "body"},
 		{"unknown-field", "it has an unknown field", seal(swap(f.t, "}", `,"until":1}`)(good)), "body"},
+		{"field-capital", "a field is in capitals", seal(swap(f.t, `"vault"`, `"VAULT"`)(good)), "body"},
+		{"field-twice", "its backend is there twice, first another one", seal(swap(f.t, `{`, `{"backend":"`+next+`",`)(good)), "body"},
 		{"data-behind", "a second value follows its JSON", seal(good + "{}"), "body"},
 		{"not-json", "it is not JSON", seal("marker"), "body"},
 		{"unsigned", "it has no signature", f.encrypt(f.unsigned(markerKind, []byte(good)), f.custody), "openpgp"},

@@ -227,7 +227,14 @@ func TestGoldenObjects(t *testing.T) {
 			t.Errorf("%s", text)
 		}
 	}
-	if !sizes[0] || !sizes[1] || !sizes[2048] || states["present"] < 9 || states["removed"] < 1 {
+	if !sizes[0] || !sizes[1] || !sizes[2048] || states["present"] < 10 || states["removed"] < 2 {
 		t.Errorf("sizes %v, states %v", sizes, states)
+	}
+	count := func(file string, kind manifest.Kind) int { return len(g.stored(g.object(t, file).key(), kind)) }
+	if list, _ := g.manifests(t, "superseded"); len(list) != 2 || count("superseded", manifest.KindTombstone) > 0 {
+		t.Error("the superseded incarnation is not there any more")
+	}
+	if count("removed-undeleted", manifest.KindManifest) != 2 || count("removed-undeleted", manifest.KindTombstone) != 4 || count("moved", manifest.KindMove) != 2 {
+		t.Error("manifests under tombstones, or moves, are missing")
 	}
 }

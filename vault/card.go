@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
@@ -90,7 +91,7 @@ func ParseCard(text string) (*Card, error) {
 		return nil, fmt.Errorf("read vault card: %w", err)
 	}
 	var e envelope
-	if err := strictJSON(data, &e); err != nil {
+	if err := StrictJSON(data, &e); err != nil {
 		return nil, fmt.Errorf("read vault card: %w", err)
 	}
 	return newCard(e)
@@ -109,7 +110,7 @@ func newCard(e envelope) (*Card, error) {
 		return nil, fmt.Errorf("read vault card: %w", err)
 	}
 	c := &Card{owner: owner, signed: e.Card}
-	if err := strictJSON(body, &c.Access); err != nil {
+	if err := StrictJSON(body, &c.Access); err != nil {
 		return nil, fmt.Errorf("read vault card: %w", err)
 	}
 	if err := c.validate(); err != nil {
@@ -122,9 +123,9 @@ func (a *Access) validate() error {
 	valid := a.Serial >= 1
 	switch a.Mode {
 	case Local:
-		valid = valid && a.Recipients == nil && a.Wrapped == nil
+		valid = valid && a.Recipients == nil && a.Wrapped == nil && a.Creator.Key == ""
 	case Passphrase:
-		valid = valid && a.Recipients == nil && a.Wrapped != nil
+		valid = valid && a.Recipients == nil && a.Wrapped != nil && a.Creator.Key == ""
 	case Recipients:
 		valid = valid && len(a.Recipients) > 0 && a.Wrapped != nil
 	default:
@@ -168,8 +169,13 @@ func publicKey(e *openpgp.Entity) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// strictJSON reads exactly one value with no unknown fields.
-func strictJSON(data []byte, to any) error {
+// StrictJSON reads exactly one value with no unknown fields. It also refuses
+// what encoding/json lets pass: a field in other case, or twice. All fields of
+// ours are [a-z_].
+func StrictJSON(data []byte, to any) error {
+	if err := checkFields(json.NewDecoder(bytes.NewReader(data)), 0); err != nil {
+		return err
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(to); err != nil {
@@ -179,4 +185,36 @@ func strictJSON(data []byte, to any) error {
 		return errors.New("data after its end")
 	}
 	return nil
+}
+
+// maxDepth is more than any of our documents is nested.
+const maxDepth = 8
+
+func checkFields(dec *json.Decoder, depth int) error {
+	if depth > maxDepth {
+		return errors.New("nested too deeply")
+	}
+	begin, err := dec.Token()
+	if begin != json.Delim('{') && begin != json.Delim('[') {
+		return err
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		if begin == json.Delim('{') {
+			token, err := dec.Token()
+			field, ok := token.(string)
+			if err != nil || !ok {
+				return fmt.Errorf("no field: %v", err)
+			}
+			if seen[field] || strings.Trim(field, "abcdefghijklmnopqrstuvwxyz_") != "" {
+				return fmt.Errorf("field %.64q is unknown or there twice", field)
+			}
+			seen[field] = true
+		}
+		if err := checkFields(dec, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = dec.Token()
+	return err
 }

@@ -98,7 +98,7 @@ func TestExpiredAndRevokedCreators(t *testing.T) {
 		t.Fatalf("good: %q, %v", note, err)
 	}
 	gpg(t, nil, "--quick-set-expire", key, "seconds=1")
-	time.Sleep(1500 * time.Millisecond)
+	time.Sleep(2100 * time.Millisecond) // a key is expired in the second after its last
 	if note, err := card.VerifyCreator(ctx); !strings.Contains(note, "expired") || err != nil {
 		t.Errorf("expired since: %q, %v", note, err)
 	}
@@ -193,6 +193,8 @@ func TestJudgeSignature(t *testing.T) {
 		"another's behind":           {good + valid(key) + good + valid(other), nil, false, true},
 		"bad":                        {line("BADSIG CCCCCCCCCCCCCCCC c <c@x>"), exit, false, true},
 		"good, then a bad one":       {good + valid(key) + line("BADSIG CCCCCCCCCCCCCCCC c"), exit, false, true},
+		"expired, then a bad one":    {expired + valid(key) + line("BADSIG CCCCCCCCCCCCCCCC c"), exit, false, true},
+		"not on gpg's status lines":  {strings.ReplaceAll(good+valid(key), "[GNUPG:] ", ""), nil, false, true},
 		"expired signature":          {line("EXPSIG CCCCCCCCCCCCCCCC c <c@x>") + valid(key), nil, false, true},
 		"cannot be checked":          {line("ERRSIG CCCCCCCCCCCCCCCC 1 8 00 1795593793 4 -"), exit, false, true},
 		"revoked":                    {line("REVKEYSIG CCCCCCCCCCCCCCCC c <c@x>") + valid(key), nil, false, true},

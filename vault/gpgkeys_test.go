@@ -153,6 +153,23 @@ func TestWrapRefusesUnusableKeys(t *testing.T) {
 	}
 }
 
+// A full fingerprint is enough: nobody need have certified the key.
+func TestWrapToAnUncertifiedKey(t *testing.T) {
+	key := newGPG(t)
+	public := gpg(t, nil, "--export", key)
+	newHome(t)
+	gpg(t, public, "--import")
+	v, _ := newVault(t)
+	wrapped, err := Wrap(context.Background(), v, []string{key})
+	if err != nil || !containsAny(wrapped, keyIDs(t, key)) {
+		t.Error(err)
+	}
+	card := newCardOf(t, v, Access{Serial: 1, Mode: Recipients, Recipients: []string{key}, Wrapped: wrapped})
+	if _, err := SealCopy(context.Background(), v, card, ""); err != nil {
+		t.Error(err)
+	}
+}
+
 // revoke imports the revocation that gpg prepared.
 func revoke(t *testing.T, home, key string) {
 	t.Helper()

@@ -194,3 +194,41 @@ func TestGPGIsMissing(t *testing.T) {
 		}
 	}
 }
+
+// What nobody has encrypted is not opened, though gpg --decrypt shows it.
+func TestOnlyEncryptedMessagesOpen(t *testing.T) {
+	key := newGPG(t)
+	v, card := newVault(t)
+	for _, how := range []string{"--store", "--sign", "--encrypt"} {
+		store := func(plain []byte) []byte {
+			return gpg(t, plain, "--trust-model", "always", "--recipient", key, how)
+		}
+		opens := newCardOf(t, v, Access{Serial: 1, Mode: Recipients, Recipients: []string{key}, Wrapped: store(marshal(t, v))})
+		_, err := Unwrap(context.Background(), opens)
+		_, _, copyErr := OpenCopy(context.Background(), store(bundleOf(t, v, card)), "")
+		if (err == nil) != (how == "--encrypt") || (copyErr == nil) != (how == "--encrypt") {
+			t.Errorf("%s: %v, copy: %v", how, err, copyErr)
+		}
+	}
+}
+
+// A gpg that ends well and does not say so has not done it.
+func TestGPGMustSayThatItIsDone(t *testing.T) {
+	v, card := newVault(t)
+	bundle := bundleOf(t, v, card)
+	for status, good := range map[string]bool{"END_ENCRYPTION": true, "BEGIN_ENCRYPTION": false} {
+		dir := t.TempDir()
+		script := "#!/bin/sh\necho '[GNUPG:] " + status + "' >&2\ncat\n"
+		if err := os.WriteFile(filepath.Join(dir, "gpg"), []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+		wrapped, err := Wrap(context.Background(), v, []string{keyA})
+		if (err == nil) != good || (wrapped != nil) != good {
+			t.Errorf("%s: %d bytes, %v", status, len(wrapped), err)
+		}
+		if _, _, err := OpenCopy(context.Background(), bundle, ""); err == nil {
+			t.Errorf("%s: opened", status)
+		}
+	}
+}

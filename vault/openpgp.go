@@ -130,7 +130,7 @@ func readBody(md *openpgp.MessageDetails, kind, signer string) ([]byte, error) {
 	if !md.IsSigned || !md.IsVerified || md.SignatureError != nil || md.Signature == nil || md.SignedBy == nil {
 		return nil, fmt.Errorf("%w: signature missing or bad", ErrRecord)
 	}
-	if got := fingerprint(md.SignedBy.Entity); got != signer {
+	if got := fingerprint(md.SignedBy.Entity); got != signer || len(md.SignatureCandidates) != 1 {
 		return nil, fmt.Errorf("%w: signed by %s", ErrRecord, got)
 	}
 	body, ok := bytes.CutPrefix(all, []byte(kind+"\n"))
@@ -151,7 +151,7 @@ const (
 var symmetricTime = time.Unix(0, 0)
 
 // checkShape lets only the shape through that we write: one session key, then
-// the encrypted data. Thousands of session keys cost seconds each.
+// the encrypted data, version 1. Thousands of session keys cost seconds each.
 func checkShape(message []byte, tags ...uint8) error {
 	if len(message) > MaxRecord {
 		return fmt.Errorf("%w: too large", ErrRecord)
@@ -159,7 +159,7 @@ func checkShape(message []byte, tags ...uint8) error {
 	r := packet.NewOpaqueReader(bytes.NewReader(message))
 	for _, want := range tags {
 		p, err := r.Next()
-		if err != nil || p.Tag != want {
+		if err != nil || p.Tag != want || want == tagEncrypted && !bytes.HasPrefix(p.Contents, []byte{1}) {
 			return fmt.Errorf("%w: not an encrypted message", ErrRecord)
 		}
 	}

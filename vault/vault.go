@@ -43,6 +43,9 @@ func decodeHex(dst, text []byte) error {
 	if len(text) != hex.EncodedLen(len(dst)) {
 		return fmt.Errorf("id of %d characters, not %d", len(text), hex.EncodedLen(len(dst)))
 	}
+	if bytes.ContainsAny(text, "ABCDEF") {
+		return errors.New("id in capitals")
+	}
 	_, err := hex.Decode(dst, text)
 	return err
 }
@@ -118,7 +121,7 @@ func Parse(signed []byte, card *Card) (*Vault, error) {
 		return nil, fmt.Errorf("read vault: %w", err)
 	}
 	var doc document
-	if err := strictJSON(body, &doc); err != nil {
+	if err := StrictJSON(body, &doc); err != nil {
 		return nil, fmt.Errorf("read vault: %w", err)
 	}
 	if len(doc.Master) != 32 || len(doc.Names) != 32 {
@@ -151,7 +154,7 @@ func ParseAlone(signed []byte) (*Vault, *Card, error) {
 	}
 	body, _ := bytes.CutPrefix(all, []byte(documentKind+"\n"))
 	var doc document
-	if err := strictJSON(body, &doc); err != nil {
+	if err := StrictJSON(body, &doc); err != nil {
 		return nil, nil, fmt.Errorf("read vault: %w", err)
 	}
 	owner, err := readPrivateKey(doc.Owner)
