@@ -17,6 +17,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 LIMIT = (8 << 20) + (64 << 10)  # of a record, as stored and as decrypted
 ROOT = {"marker": ("vault backend", "layout"), "layout": ("epoch ids yaml", "previous types least_data least_parity")}
+# What the fields of JSON look like, as Python prints them.
+HEX, BASE64, NUMBER = "[0-9a-f]", "[A-Za-z0-9+/]", "0|[1-9][0-9]*"
+SHAPE = {"object": HEX + "{64}", "incarnation": HEX + "{32}", "supersedes": r"\[('%s{32}'(, )?)*\]" % HEX, "features": r"\[.*\]",
+         "data": NUMBER, "parity": NUMBER, "length": NUMBER, "size": NUMBER, "created": NUMBER, "serial": NUMBER, "epoch": NUMBER,
+         "nonce": BASE64 + "{16}", "tag_key": BASE64 + "{43}=", "tag": BASE64 + "{22}==", "key": BASE64 + "*={0,2}",
+         "backend": "[a-z2-7]{13}", "copy": "[a-z2-7]{12}[acegikmoqsuwy246]", "hash": "(?s).{,200}", "vault": "[0-9A-F]{40}",
+         "recipients": r"\['[0-9A-F]{40}'(, '[0-9A-F]{40}')*\]"}
 FILE = re.compile(r"([a-z2-7]{25}[aeimquy4])\.(?:([mvtd])|s\.([a-z2-7]{8}))\.[a-z2-7]{12}[acegikmoqsuwy246]")
 
 def require(true, text):
@@ -43,9 +50,13 @@ def padded(n):
     e = max(n, 1024).bit_length() - 1
     return -(-max(n, 1024) >> e - e.bit_length()) << e - e.bit_length()
 
+def parse(text):  # JSON, with no field written twice
+    return json.loads(text, object_pairs_hook=lambda pairs: require(len(pairs) == len(dict(pairs)) and dict(pairs), "a field twice"))
 def fields(value, needed, optional=""):  # value, if it is a JSON object with the fields needed and no unknown ones
-    names = set(needed.split())
-    require(type(value) is dict and names <= set(value) <= names | set(optional.split()), "missing or unknown fields")
+    require(type(value) is dict and set(needed.split()) <= set(value), "fields are missing")
+    for name in value:
+        require(name in (needed + " " + optional).split(), "unknown field " + name)
+        require(re.fullmatch(SHAPE.get(name, "(?s).*"), str(value[name])), "a field of wrong shape: " + name)
     return value
 
 # MUL[a] is the table of b -> a*b in the field of section 6, for bytes.translate.
@@ -86,7 +97,7 @@ class Remote:
         status = collections.defaultdict(list)
         for line in read(os.path.join(self.home, "status")).decode("utf-8", "replace").splitlines():
             status[line.split()[1]].append(line.split()[2:])
-        status["tags"] = [int(tag) for tag in re.findall(rb"(?m)^# off=\d+ ctb=\w+ tag=(\d+)", done.stderr)]
+        status["tags"] = [int(tag) for tag in re.findall(rb"(?m)^# off=\d+ ctb=\w+ tag=(\d+)", done.stderr) if tag != b"8"]
         good = len(status["GOODSIG"]) == len(status["VALIDSIG"]) == 1 and not {"BADSIG", "ERRSIG", "EXPSIG"} & set(status)
         return done.stdout, status, status["VALIDSIG"][0][-1] if good else None
 
@@ -98,7 +109,7 @@ class Remote:
         """The body of a record or signed document."""
         out, status, signed_by = self.gpg(["--decrypt"], data)
         sealed = kind not in ("card", "vault")
-        require(status["tags"] == [1, 18] * sealed + [4, 11, 2], "not one whole message of the expected form")
+        require(data[0] >= 128 and status["tags"] == [1, 18] * sealed + [4, 11, 2], "not one whole message of the expected form")
         require(not sealed or status["DECRYPTION_OKAY"] and status["DECRYPTION_KEY"][0][1] == self.custody, "not decrypted")
         require(signed_by == signer, "no good signature by the right key")
         require(out.startswith(b"shardraid-%s-v1\n" % kind.encode()), "not of the kind " + kind)
@@ -120,18 +131,18 @@ class Remote:
 
     def load(self, document, fingerprint):
         """Take the keys from a signed vault document: it holds the key that proves it, but not which fingerprint is right."""
-        vault = json.loads(self.gpg(["--decrypt"], document)[0].partition(b"\n")[2])
+        vault = parse(self.gpg(["--decrypt"], document)[0].partition(b"\n")[2])
         self.clock = fields(vault, "created master names custody owner")["created"] + 86400
         self.custody, self.owner = self.add_key(b64decode(vault["custody"])), self.add_key(b64decode(vault["owner"]))
-        require(json.loads(self.open(document, "vault", self.owner)) == vault, "a forged vault")
+        require(parse(self.open(document, "vault", self.owner)) == vault, "a forged vault")
         require(self.owner == fingerprint and self.trusted in (None, fingerprint), "this is the vault " + self.owner)
         self.master, self.names = b64decode(vault["master"]), b64decode(vault["names"])
 
     def load_card(self, text, document=None):
         """Take the keys from the vault document, or from what the card wraps, if the card is good."""
-        outer = fields(json.loads(b64decode(text)), "owner card")
+        outer = fields(parse(b64decode(text)), "owner card")
         owner = self.add_key(b64decode(outer["owner"]))
-        card = json.loads(self.open(b64decode(outer["card"]), "card", owner))
+        card = parse(self.open(b64decode(outer["card"]), "card", owner))
         creator = fields(card, "serial mode", "recipients wrapped creator").get("creator", {"signature": "", "key": ""})
         require(document or "wrapped" in card, "this card holds no vault; with mode local it is in .git/annex/creds only")
         document = document or self.unwrap(b64decode(card["wrapped"]))
@@ -162,7 +173,8 @@ class Remote:
         return require(self.ids, "no folder has a marker or layout of this vault")
 
     def read_root(self, path, kind):
-        value = fields(json.loads(self.open(read(path), kind, self.owner)), *ROOT[kind])
+        value = fields(parse(self.open(read(path), kind, self.owner)), *ROOT[kind])
+        require(value.get("vault", self.owner) == self.owner, "of another vault")
         self.ids.update(value["ids"].values() if kind == "layout" else [value["backend"]])
 
     def object_id(self, key):
@@ -191,7 +203,7 @@ class Remote:
         """The first line of a record, as JSON and as stored, and the rest."""
         kind = "manifest" if ".m." in os.path.basename(path) else "tombstone"
         head, _, rest = self.open(read(path), kind, self.custody).partition(b"\n")
-        return json.loads(head), head, rest
+        return parse(head), head, rest
 
     def manifest(self, path, object_id, incarnation):
         """The open part and what was sealed, checked as section 8 demands."""
@@ -199,15 +211,15 @@ class Remote:
         require(part["features"] == [], "needs a newer version of this script")
         fields(part, "object incarnation features data parity segments supersedes")
         k, n, lengths = part["data"], part["data"] + part["parity"], [segment["length"] for segment in part["segments"]]
-        require(1 <= k < n <= 255 and all(1 <= length <= 1 << 25 for length in lengths), "impossible numbers")
+        require(incarnation not in part["supersedes"] and 1 <= k < n <= 255 and all(1 <= length <= 1 << 25 for length in lengths), "impossible numbers")
         for segment in part["segments"]:
             shards = fields(segment, "length nonce tag_key shards")["shards"]
-            stored = [shard["backend"] for shard in shards if "backend" in fields(shard, "tag", "backend copy hash")]
+            stored = [shard["backend"] for shard in shards if len(fields(shard, "tag", "backend copy hash").keys() & {"backend", "copy"})]
             require(len(shards) == n and k <= len(stored) == len(set(stored)), "impossible shards")
             segment["size"] = -(-(segment["length"] + 16) // k)
         seal = AESGCM(hkdf(self.master, bytes.fromhex(incarnation), b"sealed"))
         line, content = seal.decrypt(rest[:12], rest[12:], hashlib.sha256(head).digest()).split(b"\n", 1)
-        key, size = map(fields(json.loads(line), "key size").get, ("key", "size"))
+        key, size = map(fields(parse(line), "key size").get, ("key", "size"))
         require(part["object"] == object_id == self.object_id(b64decode(key)) and part["incarnation"] == incarnation, "misplaced")
         inlined, left = 0 if lengths else size, size - sum(lengths[:-1])
         require(left > 0 and lengths[-1] == padded(left) if lengths else 0 <= size <= 1 << 20, "lengths and size disagree")

@@ -190,7 +190,7 @@ func TestManifestRefuses(t *testing.T) {
 		"missing shard entry": func(m *Manifest) { m.Segments[0].Shards = m.Segments[0].Shards[:2] },
 		"repeated backend":    func(m *Manifest) { m.Segments[0].Shards[0].Backend = m.Segments[0].Shards[1].Backend },
 		"bad backend":         func(m *Manifest) { m.Segments[0].Shards[0].Backend = "../../../etc/" },
-		"too few stored":      func(m *Manifest) { m.Segments[1].Shards[0].Backend = "" },
+		"too few stored":      func(m *Manifest) { sh := &m.Segments[1].Shards[0]; sh.Backend, sh.Copy = "", CopyID{} },
 		"content too":         func(m *Manifest) { m.Content = []byte("x") },
 		"no key":              func(m *Manifest) { m.Key = "" },
 		"supersedes itself":   func(m *Manifest) { m.Supersedes = append(m.Supersedes, m.Incarnation) },
