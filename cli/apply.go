@@ -129,7 +129,7 @@ func (p *apply) target(ctx context.Context, v *vault.Vault, file string) (*clone
 		}
 		return p.newest, nil
 	}
-	l, text, err := readLayout(file)
+	l, text, err := clone.ReadLayout(file)
 	if err != nil {
 		return nil, err
 	}

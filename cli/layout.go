@@ -14,7 +14,7 @@ func (a *app) layoutCommand() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use: "check FILE", Short: "is this layout valid, and what does it survive?", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, _, err := readLayout(args[0])
+			l, _, err := clone.ReadLayout(args[0])
 			if err != nil {
 				return err
 			}
@@ -42,7 +42,7 @@ func (a *app) layoutCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			l, _, err := readLayout(args[0])
+			l, _, err := clone.ReadLayout(args[0])
 			if err != nil {
 				return err
 			}
@@ -51,15 +51,6 @@ func (a *app) layoutCommand() *cobra.Command {
 		},
 	}, a.applyCommand())
 	return cmd
-}
-
-func readLayout(file string) (*layout.Layout, string, error) {
-	text, err := layout.ReadFile(file)
-	if err != nil {
-		return nil, "", err
-	}
-	l, err := layout.Parse(file, text)
-	return l, string(text), err
 }
 
 // trusted returns the settings of the repository's remote.

@@ -109,7 +109,7 @@ func (a *app) open(cmd *cobra.Command) (*clone.Pool, error) {
 
 // discover finds the remote of the layout file.
 func (a *app) discover(cmd *cobra.Command) (*clone.Found, error) {
-	l, _, err := readLayout(a.layout)
+	l, _, err := clone.ReadLayout(a.layout)
 	if err != nil {
 		return nil, err
 	}

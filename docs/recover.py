@@ -5,10 +5,10 @@
   recover.py [options] get KEY OUT FOLDER...  write the content of KEY to the file OUT
   recover.py [options] all OUT FOLDER...      write each object into the folder OUT, under git-annex's file name
 
-Needs Python 3.9, python3-cryptography 38 and gpg 2.2, or newer. Each FOLDER holds the files of one backend, as fetched by
-"rclone copy section:path FOLDER"; up to m of them may be missing, empty or damaged. The keys come from the .vault files there
-or from --keys FILE: a recovery file, remote.log or a card in it, .git/annex/creds/UUID-vaultkey. A passphrase comes from the
-file named by SHARDRAID_PASSPHRASE_FILE or from the terminal. --fingerprint FPR names the only vault to take, and to trust.
+Needs Python 3.9, python3-cryptography 38 and gpg 2.2, or newer. Each FOLDER is a copy of one backend, made by "rclone copy
+section:path FOLDER"; up to m may be missing, empty or damaged. The keys come from the .vault files there, or from --keys FILE:
+a recovery file, remote.log or a card in it, .git/annex/creds/UUID-vaultkey. --fingerprint FPR takes, and trusts, only that
+vault. The passphrase is read from the file that SHARDRAID_PASSPHRASE_FILE names, else from the terminal.
 """
 import argparse, atexit, collections, getpass, glob, hashlib, hmac, itertools, json, os, re, signal, subprocess, sys, tempfile
 from base64 import b32decode, b32encode, b64decode
@@ -17,13 +17,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 LIMIT = (8 << 20) + (64 << 10)  # of a record, as stored and as decrypted
 ROOT = {"marker": ("vault backend", "layout"), "layout": ("epoch ids yaml", "previous types least_data least_parity")}
-# What the fields of JSON look like, as Python prints them.
-HEX, BASE64, NUMBER = "[0-9a-f]", "[A-Za-z0-9+/]", "0|[1-9][0-9]*"
-SHAPE = {"object": HEX + "{64}", "incarnation": HEX + "{32}", "supersedes": r"\[('%s{32}'(, )?)*\]" % HEX, "features": r"\[.*\]",
-         "data": NUMBER, "parity": NUMBER, "length": NUMBER, "size": NUMBER, "created": NUMBER, "serial": NUMBER, "epoch": NUMBER,
-         "nonce": BASE64 + "{16}", "tag_key": BASE64 + "{43}=", "tag": BASE64 + "{22}==", "key": BASE64 + "*={0,2}",
-         "backend": "[a-z2-7]{13}", "copy": "[a-z2-7]{12}[acegikmoqsuwy246]", "hash": "(?s).{,200}", "vault": "[0-9A-F]{40}",
-         "recipients": r"\['[0-9A-F]{40}'(, '[0-9A-F]{40}')*\]"}
+# What fields of JSON look like, as Python prints them.
+SHAPE = {"object": "[0-9a-f]{64}", "incarnation": "[0-9a-f]{32}", "supersedes": r"\[('[0-9a-f]{32}'(, )?)*\]",
+         "features": r"\[.*\]", "nonce": "[A-Za-z0-9+/]{16}", "tag_key": "[A-Za-z0-9+/]{43}=", "tag": "[A-Za-z0-9+/]{22}==",
+         "backend": "[a-z2-7]{13}", "copy": "[a-z2-7]{12}[acegikmoqsuwy246]", "hash": "(?s).{,200}", "epoch": r"\d+",
+         "key": "[A-Za-z0-9+/]*={0,2}", "data": r"\d+", "parity": r"\d+", "length": r"\d+", "size": r"\d+", "created": r"\d+"}
 FILE = re.compile(r"([a-z2-7]{25}[aeimquy4])\.(?:([mvtd])|s\.([a-z2-7]{8}))\.[a-z2-7]{12}[acegikmoqsuwy246]")
 
 def require(true, text):
@@ -50,13 +48,13 @@ def padded(n):
     e = max(n, 1024).bit_length() - 1
     return -(-max(n, 1024) >> e - e.bit_length()) << e - e.bit_length()
 
-def parse(text):  # JSON, with no field written twice
-    return json.loads(text, object_pairs_hook=lambda pairs: require(len(pairs) == len(dict(pairs)) and dict(pairs), "a field twice"))
+def parse(text):
+    return json.loads(text, object_pairs_hook=lambda p: require(len(p) == len(dict(p)) and dict(p), "a field is written twice"))
 def fields(value, needed, optional=""):  # value, if it is a JSON object with the fields needed and no unknown ones
-    require(type(value) is dict and set(needed.split()) <= set(value), "fields are missing")
-    for name in value:
-        require(name in (needed + " " + optional).split(), "unknown field " + name)
-        require(re.fullmatch(SHAPE.get(name, "(?s).*"), str(value[name])), "a field of wrong shape: " + name)
+    names = set(needed.split())
+    require(type(value) is dict and names <= set(value) <= names | set(optional.split()), "missing or unknown fields")
+    for name in set(value) & set(SHAPE):
+        require(re.fullmatch(SHAPE[name], str(value[name])), "a wrong field: " + name)
     return value
 
 # MUL[a] is the table of b -> a*b in the field of section 6, for bytes.translate.
@@ -71,8 +69,8 @@ def interpolate(shards, i):
         above = below = 1
         for other in set(shards) - {j}:
             above, below = MUL[above][i ^ other], MUL[below][j ^ other]
-        factor = MUL[above][MUL[below].index(1)]
-        total ^= int.from_bytes(shards[j].translate(MUL[factor]), "little")  # the fast way to XOR
+        product = shards[j].translate(MUL[MUL[above][MUL[below].index(1)]])
+        total ^= int.from_bytes(product, "little")  # the fast way to XOR
     return total.to_bytes(len(shards[j]), "little")
 
 class Remote:
@@ -87,6 +85,8 @@ class Remote:
         with open(os.path.join(self.home, name), "wb") as file:
             file.write(data)
         return file.name
+    def add_key(self, key):
+        return self.gpg(["--import"], key)[1]["IMPORT_OK"][0][1]  # its fingerprint
 
     def gpg(self, arguments, data, user=False):
         """What gpg writes, with the vault's or the user's keys; its status lines by first word; the maker of the signature."""
@@ -101,16 +101,12 @@ class Remote:
         good = len(status["GOODSIG"]) == len(status["VALIDSIG"]) == 1 and not {"BADSIG", "ERRSIG", "EXPSIG"} & set(status)
         return done.stdout, status, status["VALIDSIG"][0][-1] if good else None
 
-    def add_key(self, key):
-        """Import a key, give its fingerprint."""
-        return self.gpg(["--import"], key)[1]["IMPORT_OK"][0][1]
-
     def open(self, data, kind, signer):
         """The body of a record or signed document."""
         out, status, signed_by = self.gpg(["--decrypt"], data)
-        sealed = kind not in ("card", "vault")
-        require(data[0] >= 128 and status["tags"] == [1, 18] * sealed + [4, 11, 2], "not one whole message of the expected form")
-        require(not sealed or status["DECRYPTION_OKAY"] and status["DECRYPTION_KEY"][0][1] == self.custody, "not decrypted")
+        tags = [1, 18] * (kind not in ("card", "vault")) + [4, 11, 2]
+        require(data[:1] >= b"\x80" and status["tags"] == tags, "not one whole message of the expected form")
+        require(tags[0] == 4 or status["DECRYPTION_OKAY"] and status["DECRYPTION_KEY"][0][1] == self.custody, "not decrypted")
         require(signed_by == signer, "no good signature by the right key")
         require(out.startswith(b"shardraid-%s-v1\n" % kind.encode()), "not of the kind " + kind)
         return out.partition(b"\n")[2]
@@ -156,7 +152,7 @@ class Remote:
 
     def load_file(self, path):
         data = read(path)
-        pem = re.search(rb"-----BEGIN SHARDRAID RECOVERY-----\s+(?:[\w-]+:.*\s+)*([\w+/=\s]+)-----END", data)
+        pem = re.search(rb"-BEGIN SHARDRAID RECOVERY-----\s+(?:[\w-]+:.*\s+)*([\w+/=\s]+)-----END SHARDRAID RECOVERY-", data)
         data = b64decode(pem[1]) if pem else data
         if re.match(rb"[0-9A-F]{40}\n", data):
             self.load(b64decode(data.split(b"\n")[1]), data[:40].decode())
@@ -174,47 +170,41 @@ class Remote:
 
     def read_root(self, path, kind):
         value = fields(parse(self.open(read(path), kind, self.owner)), *ROOT[kind])
-        require(value.get("vault", self.owner) == self.owner, "of another vault")
         self.ids.update(value["ids"].values() if kind == "layout" else [value["backend"]])
-
     def object_id(self, key):
         return mac(hkdf(self.master, bytes(32), b"object id"), key).hex()
-
     def places(self, object_id):
-        """The directories of an object, with the backend ids. Which folder is which backend shows by what exists."""
+        """The directories where an object may be, with the backend ids. Which folder is which backend shows by what is there."""
         for folder, backend in itertools.product(self.folders, sorted(self.ids)):
             secret = hkdf(self.names, backend.encode(), b"directory")
             name = b32encode(mac(secret, bytes.fromhex(object_id))[:20]).decode().lower()
-            place = os.path.join(folder, name[:2], name[2:])
-            if os.path.isdir(place):
-                yield place, backend
+            yield os.path.join(folder, name[:2], name[2:]), backend
 
     def look(self, object_id):
         """{incarnation: {kind of record, or (segment, shard): {path: backend id}}}: all that manifests and moves can name."""
         found = collections.defaultdict(lambda: collections.defaultdict(dict))
         for place, backend in self.places(object_id):
             cipher = Cipher(algorithms.AES(hkdf(self.names, backend.encode(), b"incarnation")), modes.ECB()).decryptor()
-            for match in filter(None, map(FILE.fullmatch, attempt(os.listdir, place) or ())):
+            for match in filter(None, map(FILE.fullmatch, map(os.path.basename, files(place, "*")))):
                 what = match[2] or divmod(int.from_bytes(b32decode(match[3].upper()), "big"), 256)
                 found[cipher.update(b32decode(match[1].upper() + "======")).hex()][what][os.path.join(place, match[0])] = backend
         return found
 
-    def record(self, path):
-        """The first line of a record, as JSON and as stored, and the rest."""
-        kind = "manifest" if ".m." in os.path.basename(path) else "tombstone"
+    def record(self, path, kind):  # its first line, as JSON and as it is, and the rest
         head, _, rest = self.open(read(path), kind, self.custody).partition(b"\n")
         return parse(head), head, rest
 
     def manifest(self, path, object_id, incarnation):
         """The open part and what was sealed, checked as section 8 demands."""
-        part, head, rest = self.record(path)
+        part, head, rest = self.record(path, "manifest")
         require(part["features"] == [], "needs a newer version of this script")
         fields(part, "object incarnation features data parity segments supersedes")
+        require(incarnation not in part["supersedes"], "it replaces itself")
         k, n, lengths = part["data"], part["data"] + part["parity"], [segment["length"] for segment in part["segments"]]
-        require(incarnation not in part["supersedes"] and 1 <= k < n <= 255 and all(1 <= length <= 1 << 25 for length in lengths), "impossible numbers")
+        require(1 <= k < n <= 255 and all(1 <= length <= 1 << 25 for length in lengths), "impossible numbers")
         for segment in part["segments"]:
             shards = fields(segment, "length nonce tag_key shards")["shards"]
-            stored = [shard["backend"] for shard in shards if len(fields(shard, "tag", "backend copy hash").keys() & {"backend", "copy"})]
+            stored = [fields(s, "tag backend copy", "hash")["backend"] for s in shards if len(s) > 1 or not fields(s, "tag")]
             require(len(shards) == n and k <= len(stored) == len(set(stored)), "impossible shards")
             segment["size"] = -(-(segment["length"] + 16) // k)
         seal = AESGCM(hkdf(self.master, bytes.fromhex(incarnation), b"sealed"))
@@ -231,12 +221,11 @@ class Remote:
         found = []
         for incarnation, paths in sorted(self.look(object_id).items(), key=lambda item: -len(item[1]["m"]))[:256]:
             part = next(filter(None, (attempt(self.manifest, path, object_id, incarnation) for path in paths["m"])), None)
-            wanted = {"object": object_id, "incarnation": incarnation}
-            buried = {paths["t"][path] for path in paths["t"] if (attempt(self.record, path) or ())[::2] == (wanted, b"")}
+            wanted = {"object": object_id, "incarnation": incarnation}, b""
+            buried = {paths["t"][path] for path in paths["t"] if (attempt(self.record, path, "tombstone") or ())[::2] == wanted}
             if part and len(buried) <= part["parity"]:
-                seen = [sum(any(os.path.getsize(path) == segment["size"] for path in paths[i, j]) for j in range(255))
-                        for i, segment in enumerate(part["segments"])]
-                found.append(dict(part, paths=paths, buried=bool(buried), whole=all(n >= part["data"] for n in seen)))
+                whole = all(sum((i, j) in paths for j in range(255)) >= part["data"] for i in range(len(part["segments"])))
+                found.append(dict(part, paths=paths, buried=bool(buried), whole=whole))
         replaced = {old for each in found if each["whole"] and not each["buried"] for old in each["supersedes"]}
         return sorted(found, key=lambda each: (not each["whole"], each["incarnation"] in replaced, each["incarnation"]))
 
@@ -264,16 +253,15 @@ class Remote:
         raise ValueError("segment %d: %d shards of %d needed are good" % (number, len(good), k))
 
     def write(self, out, part):
-        os.makedirs(os.path.dirname(out) or ".", exist_ok=True)
         with open(out + ".part", "wb") as file:
             file.write(part["content"])
             for number in range(len(part["segments"])):
                 file.write(self.segment(part, number)[:part["size"] - file.tell()])
         os.replace(out + ".part", out)
         return True
-
     def restore(self, key, out):
         if os.path.isdir(out) or out.endswith("/"):
+            os.makedirs(out, exist_ok=True)
             out = os.path.join(out, os.fsdecode(key).replace("&", "&a").replace("%", "&s").replace(":", "&c").replace("/", "%"))
         return require(any(attempt(self.write, out, part) for part in self.candidates(self.object_id(key))), "not brought back")
 
@@ -281,7 +269,7 @@ class Remote:
         """{key: its line in the list, or None if too little is left}"""
         found, seen = {}, set()
         def visit(path):
-            object_id = self.record(path)[0]["object"]
+            object_id = self.record(path, "manifest" if ".m." in os.path.basename(path) else "tombstone")[0]["object"]
             seen.update(place for place, _ in self.places(object_id))
             for each in self.candidates(object_id)[:1]:
                 found[each["key"]] = b"%s\t%d\n" % (each["key"], each["size"]) if each["whole"] else None

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// maxDocument holds maxText even where JSON writes more bytes for a character.
+	// maxDocument holds MaxText even where JSON writes more bytes for a character.
 	maxDocument = 8 << 20
 	maxEpoch    = 1 << 30
 	maxPrevious = 512
@@ -78,6 +78,9 @@ func ParseDocument(data []byte) (*Document, *Layout, error) {
 	}
 	if len(d.Previous) == 0 {
 		d.Previous = nil // one spelling of none
+	}
+	if len(d.Types) == 0 {
+		d.Types = nil
 	}
 	l, err := d.layout()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -35,7 +36,7 @@ func (l *Layout) Explain() []string {
 		lines = append(lines, fmt.Sprintf("  stored with %3d shards only             ", quorum)+
 			oddsRow(func(p float64) string { return fmt.Sprintf("%.1e", lossOf(ones(quorum), quorum-l.Data, p)) }))
 	}
-	if spare := sum(members) - shards; spare > 0 {
+	if spare := l.room() - shards; spare > 0 {
 		lines = append(lines, fmt.Sprintf("%s to spare: so many may be down while files are stored whole", plural(spare, "backend")))
 	} else {
 		lines = append(lines, "no spare backend: "+noSpare(shards-l.WriteQuorum))
@@ -72,14 +73,44 @@ func (l *Layout) LossByAccount(p float64) float64 {
 // as unluckily as the layout allows.
 func (l *Layout) LossByDomain(p float64) float64 {
 	sizes := slices.SortedFunc(maps.Values(l.activeDomains()), func(a, b int) int { return cmp.Compare(b, a) })
-	left := l.Data + l.Parity
-	var counts []int
-	for _, n := range sizes {
-		n = min(n, l.Parity, left)
-		counts = append(counts, n)
-		left -= n
+	// Full domains are not the worst: a full one and many small ones may be. So
+	// all ways are tried to put the larger counts into the larger domains, the
+	// fullest first, as far as there is time.
+	worst, tries := 0.0, maxTries
+	var place func(counts []int, most, left int)
+	place = func(counts []int, most, left int) {
+		if left == 0 {
+			worst, tries = max(worst, lossOf(counts, l.Parity, p)), tries-1
+			return
+		}
+		rest := sizes[len(counts):]
+		if len(rest) == 0 {
+			return
+		}
+		for n := min(most, rest[0], left); n > 0 && tries > 0; n-- {
+			room := 0
+			for _, size := range rest {
+				room += min(size, n)
+			}
+			if room < left {
+				return
+			}
+			place(append(counts, n), n, left-n)
+		}
 	}
-	return lossOf(counts, l.Parity, p)
+	place(nil, l.Parity, l.Data+l.Parity)
+	return worst
+}
+
+// maxTries keeps layouts of hundreds of shards from taking for ever.
+const maxTries = 4000
+
+// room is how many shards of a segment the active backends can take.
+func (l *Layout) room() (n int) {
+	for _, members := range l.activeDomains() {
+		n += min(members, l.Parity)
+	}
+	return n
 }
 
 // lossOf returns the odds that more than spare shards are lost where group i
@@ -128,20 +159,34 @@ func Diff(from, to *Layout) []string {
 	for _, b := range from.Backends {
 		now := named(to, b.Name)
 		if now == nil {
+			now = renamed(to, b)
+		}
+		if now == nil {
 			lines = append(lines, fmt.Sprintf("backend %s: gone (%s)", b.Name, b.Remote))
 			continue
 		}
+		change("backend "+b.Name+": name", b.Name, now.Name)
 		change("backend "+b.Name+": remote", b.Remote, now.Remote)
 		change("backend "+b.Name+": domain", b.Domain, now.Domain)
 		change("backend "+b.Name+": state", b.State, now.State)
 		change("backend "+b.Name+": limits", b.Limits, now.Limits)
 	}
 	for _, b := range to.Backends {
-		if named(from, b.Name) == nil {
+		if named(from, b.Name) == nil && renamed(from, b) == nil {
 			lines = append(lines, fmt.Sprintf("backend %s: new (%s, domain %s)", b.Name, b.Remote, b.Domain))
 		}
 	}
 	return lines
+}
+
+// renamed returns the backend that has b's place under another name.
+func renamed(l *Layout, b Backend) *Backend {
+	for i := range l.Backends {
+		if placeKey(l.Backends[i]) == placeKey(b) {
+			return &l.Backends[i]
+		}
+	}
+	return nil
 }
 
 func (l *Layout) activeDomains() map[string]int {
@@ -196,7 +241,7 @@ func (m Limits) String() string {
 	add("storage", m.Storage > 0, sizeText(m.Storage))
 	add("upload", m.Upload > 0, sizeText(m.Upload)+"/s")
 	add("download", m.Download > 0, sizeText(m.Download)+"/s")
-	add("requests", m.Requests > 0, fmt.Sprintf("%g/s", m.Requests))
+	add("requests", m.Requests > 0, strconv.FormatFloat(m.Requests, 'f', -1, 64)+"/s")
 	add("file_size", m.FileSize > 0, sizeText(m.FileSize))
 	return "{" + strings.Join(fields, ", ") + "}"
 }

@@ -8,10 +8,12 @@ const (
 	defaultInline    = 64 << 10
 )
 
+// MaxText is the largest layout, in bytes of YAML.
+const MaxText = 1 << 20
+
 // What a field may say at most or at least.
 const (
-	maxText      = 1 << 20 // of YAML
-	maxShards    = 255     // Reed-Solomon over GF(2^8)
+	maxShards    = 255 // Reed-Solomon over GF(2^8)
 	minShardSize = 64 << 10
 	maxShardSize = 32 << 20
 	maxInline    = 1 << 20

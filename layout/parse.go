@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -46,20 +45,6 @@ func Parse(name string, data []byte) (*Layout, error) {
 	return l, nil
 }
 
-// ReadFile reads the text of a layout for Parse, no more of it than Parse takes.
-func ReadFile(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("read layout: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxText+1))
-	if err != nil {
-		return nil, fmt.Errorf("read layout: %w", err)
-	}
-	return text, nil
-}
-
 // walker goes through the nodes of one file and keeps the first error; the
 // values it returns after an error mean nothing.
 type walker struct {
@@ -84,7 +69,7 @@ func (w *walker) fail(line int, format string, args ...any) {
 // clean gives the text with plain line ends and no byte order mark, so that
 // everybody counts the same lines.
 func (w *walker) clean(data []byte) []byte {
-	if len(data) > maxText {
+	if len(data) > MaxText {
 		w.fail(1, "larger than 1 MiB: a layout is a few lines: name the right file")
 		return nil
 	}

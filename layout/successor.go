@@ -54,7 +54,10 @@ func inherit(l *Layout, heads []Head, newID func() string) (map[string]string, e
 	taken := map[string]string{} // id -> its name now
 	take := func(b Backend, id string) error {
 		if had := ids[b.Name]; had != "" && had != id {
-			return fmt.Errorf("backend %q was added twice, with the ids %s and %s: give one of them another name and keep both", b.Name, had, id)
+			return fmt.Errorf("backend %q was added twice, with the ids %s and %s: give both another name each, and keep both", b.Name, had, id)
+		}
+		if now := taken[id]; now != "" && now != b.Name {
+			return fmt.Errorf("backends %q and %q are one, with the id %s, which was renamed: keep one of them", now, b.Name, id)
 		}
 		ids[b.Name], taken[id] = id, b.Name
 		return nil

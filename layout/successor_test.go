@@ -147,7 +147,7 @@ func TestSuccessorRefuses(t *testing.T) {
 		"one name twice":        {yamlOf(1, 1, "a /a", "a /b", "c /c"), "the name is taken"},
 		"one place twice":       {yamlOf(1, 1, "a /a", "b /a", "c /c"), "remote is the same"},
 		"too few backends":      {yamlOf(3, 1, "a /a", "b /b", "c /c"), "too few"},
-		"over-large":            {old.Document.YAML + "#" + strings.Repeat("x", maxText), "larger than 1 MiB"},
+		"over-large":            {old.Document.YAML + "#" + strings.Repeat("x", MaxText), "larger than 1 MiB"},
 		"a control character":   {old.Document.YAML + "# \x1b[2J", "contains the character"},
 		"of a newer shardraid":  {strings.Replace(old.Document.YAML, "shardraid: 1", "shardraid: 2", 1), "newer shardraid"},
 		"with an unknown field": {old.Document.YAML + "colour: blue\n", "unknown field"},

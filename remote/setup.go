@@ -191,12 +191,8 @@ func readLayout(s *annex.Session) (string, *layout.Layout, error) {
 	if file == "" {
 		return "", nil, errors.New("which layout? add layout=FILE; README.md has a sample")
 	}
-	text, err := layout.ReadFile(file)
-	if err != nil {
-		return "", nil, err
-	}
-	l, err := layout.Parse(file, text)
-	return string(text), l, err
+	l, text, err := clone.ReadLayout(file)
+	return text, l, err
 }
 
 // enable checks the settings that came with the clone, and puts those into git
@@ -303,11 +299,11 @@ func unchanged(s *annex.Session, set *clone.Settings) error {
 		return err
 	}
 	if file != "" {
-		text, err := layout.ReadFile(file)
+		_, text, err := clone.ReadLayout(file)
 		if err != nil {
 			return err
 		}
-		if string(text) != set.Document.YAML {
+		if text != set.Document.YAML {
 			return fmt.Errorf("enableremote does not change the layout: leave layout= out, and run: shardraid layout apply %s", file)
 		}
 		if err := s.SetConfig(setLayout, ""); err != nil {

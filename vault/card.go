@@ -73,11 +73,17 @@ func (v *Vault) Card(a Access) (*Card, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.mu.Lock()
 	owner, err := publicKey(v.owner)
+	v.mu.Unlock()
 	if err != nil {
 		return nil, fmt.Errorf("write vault card: %w", err)
 	}
-	return newCard(envelope{owner, signed})
+	c, err := newCard(envelope{owner, signed})
+	if err == nil && len(c.String()) > maxCard {
+		return nil, errors.New("write vault card: it is too large: name fewer recipients")
+	}
+	return c, err
 }
 
 // ParseCard reads what String wrote and checks its signature. It is a card of
@@ -131,8 +137,14 @@ func (a *Access) validate() error {
 	default:
 		return fmt.Errorf("mode %q is not known: a newer shardraid may have written it", a.Mode)
 	}
-	for _, fpr := range append(slices.Clone(a.Recipients), a.Creator.Key) {
-		valid = valid && (fpr == "" || fullFingerprint.MatchString(fpr))
+	keys := a.Recipients
+	if a.Mode == Recipients && a.Creator.Key != "" {
+		keys = append(slices.Clone(keys), a.Creator.Key)
+	} else {
+		valid = valid && a.Creator.Key == "" && a.Creator.Signature == nil
+	}
+	for _, fpr := range keys {
+		valid = valid && fullFingerprint.MatchString(fpr)
 	}
 	if !valid {
 		return fmt.Errorf("its fields do not go together (mode %s, serial %d)", a.Mode, a.Serial)
@@ -142,7 +154,7 @@ func (a *Access) validate() error {
 
 // String returns the card as one line of base64.
 func (c *Card) String() string {
-	owner, err := publicKey(c.owner)
+	owner, err := c.ownerKey()
 	if err != nil {
 		panic("vault: internal error: " + err.Error()) // it was parsed from bytes
 	}
@@ -161,6 +173,14 @@ func (c *Card) Verify(kind string, signed []byte) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return verify(kind, signed, c.owner)
+}
+
+// ownerKey returns the public owner key. Writing a key changes it at the first
+// time.
+func (c *Card) ownerKey() ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return publicKey(c.owner)
 }
 
 func publicKey(e *openpgp.Entity) ([]byte, error) {

@@ -22,7 +22,9 @@ func statement(owner []byte) []byte { return append([]byte("shardraid-creator-v1
 // Vouch signs the vault with the first of the recipients' GPG keys that this
 // user has. gpg may ask for its passphrase.
 func Vouch(ctx context.Context, v *Vault, recipients []string) (Creator, error) {
+	v.mu.Lock()
 	owner, err := publicKey(v.owner)
+	v.mu.Unlock()
 	if err != nil {
 		return Creator{}, err
 	}
@@ -74,13 +76,14 @@ var (
 )
 
 // VerifyCreator makes sure that the creator's GPG key signed this vault, and
-// that the key is this user's own or certified by him. An expired key is good
-// enough, for a person stays the same; note says so. A revoked one is not.
+// that the key is this user's own or certified by him. An own key that has
+// expired is good enough, for a person stays the same; note says so. A revoked
+// one is not.
 func (c *Card) VerifyCreator(ctx context.Context) (note string, err error) {
 	if c.Creator.Key == "" {
 		return "", ErrNoCreator
 	}
-	owner, err := publicKey(c.owner)
+	owner, err := c.ownerKey()
 	if err != nil {
 		return "", err
 	}

@@ -9,7 +9,10 @@ import (
 	"io"
 	"math/big"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/ProtonMail/go-crypto/openpgp/s2k"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 	"github.com/tyler-smith/go-bip39/wordlists"
 	"golang.org/x/crypto/scrypt"
@@ -45,7 +48,7 @@ func Words() (string, error) {
 
 // CheckPassphrase refuses a passphrase that is guessed in no time.
 func CheckPassphrase(passphrase string) error {
-	if n := len(normal(passphrase)); n < minPassphrase {
+	if n := utf8.RuneCountInString(normal(passphrase)); n < minPassphrase {
 		return fmt.Errorf("a passphrase of %d characters is too short: take %d or more, or let eight words be made", n, minPassphrase)
 	}
 	return nil
@@ -82,7 +85,7 @@ func unlock(locked []byte, passphrase string) ([]byte, error) {
 	if log < 1 || log > maxLogN {
 		return nil, fmt.Errorf("%w: it asks for 2^%d rounds of scrypt", ErrRecord, log)
 	}
-	if err := checkShape(message, tagPassphrase, tagEncrypted); err != nil {
+	if err := checkLocked(message); err != nil {
 		return nil, err
 	}
 	key, err := stretch(passphrase, salt, int(log))
@@ -106,6 +109,19 @@ func unlock(locked []byte, passphrase string) ([]byte, error) {
 		return nil, ErrPassphrase // or damaged: the message does not tell
 	}
 	return plain, nil
+}
+
+// checkLocked lets only a session key of version 4 through, by an iterated and
+// salted passphrase: Argon2 would let a forged message ask for terabytes.
+func checkLocked(message []byte) error {
+	if err := checkShape(message, tagPassphrase, tagEncrypted); err != nil {
+		return err
+	}
+	p, err := packet.NewOpaqueReader(bytes.NewReader(message)).Next()
+	if err != nil || len(p.Contents) < 4 || p.Contents[0] != 4 || p.Contents[2] != byte(s2k.IteratedSaltedS2K) {
+		return fmt.Errorf("%w: locked in another way", ErrRecord)
+	}
+	return nil
 }
 
 // stretch returns the OpenPGP passphrase: scrypt in hex, so that stock tools

@@ -102,7 +102,10 @@ func (v *Vault) Marshal() ([]byte, error) {
 	doc := document{Created: v.created.Unix(), Master: v.master, Names: v.names}
 	for key, to := range map[*openpgp.Entity]*[]byte{v.custody: &doc.Custody, v.owner: &doc.Owner} {
 		var buf bytes.Buffer
-		if err := key.SerializePrivateWithoutSigning(&buf, v.config()); err != nil {
+		v.mu.Lock()
+		err := key.SerializePrivateWithoutSigning(&buf, v.config())
+		v.mu.Unlock()
+		if err != nil {
 			return nil, fmt.Errorf("write vault: %w", err)
 		}
 		*to = buf.Bytes()

@@ -113,7 +113,7 @@ func OpenCopy(ctx context.Context, message []byte, passphrase string) (*Vault, *
 // NeedsPassphrase tells a copy that is locked to a passphrase from one that is
 // encrypted to GPG keys.
 func NeedsPassphrase(message []byte) bool {
-	return len(message) > saltSize+1 && checkShape(message[saltSize+1:], tagPassphrase, tagEncrypted) == nil
+	return len(message) > saltSize+1 && message[saltSize] >= 1 && message[saltSize] <= maxLogN && checkLocked(message[saltSize+1:]) == nil
 }
 
 const recoveryType = "SHARDRAID RECOVERY"
