@@ -17,7 +17,7 @@ func TestDiffShowsEveryField(t *testing.T) {
 		{"parity: 1", "parity: 2", "parity: 1 -> 2\nwrite_quorum: 2 -> 3\n  what is stored already keeps its own data and parity"},
 		{"shard_size: 8MiB", "shard_size: 1536KiB", "shard_size: 8MiB -> 1536KiB"},
 		{"shard_size: 8MiB", "inline: 1000B", "inline: 64KiB -> 1000B"},
-		{"name: a", "name: aa", "backend a: gone (/a)\nbackend aa: new (/a, domain aa)"},
+		{"name: a", "name: aa", "backend a: name: a -> aa\nbackend a: domain: a -> aa"},
 		{`"/a"`, `"r:a"`, "backend a: remote: /a -> r:a"},
 		{`"/a"`, `"/a", domain: north`, "backend a: domain: a -> north"},
 		{`"/a", state: active`, `"/a", state: drain`, "backend a: state: active -> drain"},

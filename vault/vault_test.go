@@ -132,6 +132,9 @@ func TestOpenRecordRefuses(t *testing.T) {
 	if _, err := v.OpenOwned("a-v1", marker); err != nil {
 		t.Error(err)
 	}
+	if _, err := v.OpenOwned("a-v1", good); !errors.Is(err, ErrRecord) {
+		t.Errorf("a marker signed by the custody key: %v", err)
+	}
 	if _, err := v.OpenOwned("a-v1", foreign); !errors.Is(err, ErrRecord) {
 		t.Errorf("stranger's marker: %v", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 )
@@ -120,11 +121,14 @@ func (m mutant) try() (verdict string, ok bool) {
 		return "ALIVE", false
 	case strings.Contains(string(out), "[build failed]"):
 		return "NO BUILD", false
-	case !strings.Contains(string(out), "--- FAIL") && !strings.Contains(string(out), "panic:"):
-		return "NO TEST: " + string(out), false
+	case !failed.Match(out):
+		return "NO TEST", false
 	}
 	return "found", true
 }
+
+// failed tells a test that failed from one that could not run.
+var failed = regexp.MustCompile(`(?m)^\s*--- FAIL|^panic: |^fatal error: `)
 
 // overlay writes the changed file, and how go finds it.
 func (m mutant) overlay(dir string) (string, error) {
