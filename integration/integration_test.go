@@ -114,6 +114,12 @@ func setup(env *testscript.Env, bin string) error {
 		return fmt.Errorf("a git-annex with git-remote-annex is missing: run make deps: %w", err)
 	}
 	env.Setenv("NEWER_ANNEX", newer)
+	docs, err := filepath.Abs("../docs")
+	if err != nil {
+		return err
+	}
+	env.Setenv("RECOVER", filepath.Join(docs, "recover.py"))
+	env.Setenv("VECTORS", filepath.Join(docs, "vectors", "remote"))
 	env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 	return nil
 }
