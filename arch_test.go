@@ -22,7 +22,7 @@ import (
 var mayImport = map[string][]string{
 	"shardraid/cmd/shardraid":        {"shardraid/remote", "shardraid/cli", "github.com/rclone/rclone/backend/all"},
 	"shardraid/remote":               {"shardraid/annex", "shardraid/clone", "shardraid/object", "shardraid/manifest", "shardraid/vault", "shardraid/layout"},
-	"shardraid/cli":                  {"shardraid/clone", "shardraid/object", "shardraid/manifest", "shardraid/vault", "shardraid/layout", "github.com/spf13/cobra"},
+	"shardraid/cli":                  {"shardraid/clone", "shardraid/object", "shardraid/backends", "shardraid/manifest", "shardraid/vault", "shardraid/layout", "github.com/spf13/cobra"},
 	"shardraid/clone":                {"shardraid/object", "shardraid/manifest", "shardraid/vault", "shardraid/layout", "shardraid/backends", "golang.org/x/term"},
 	"shardraid/object":               {"shardraid/manifest", "shardraid/vault", "shardraid/erasure", "shardraid/layout", "shardraid/backends", "golang.org/x/sync", "github.com/gofrs/flock"},
 	"shardraid/manifest":             {"shardraid/vault", "shardraid/erasure"},

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"shardraid/backends"
 	"shardraid/clone"
 	"shardraid/layout"
 	"shardraid/manifest"
@@ -16,6 +18,7 @@ import (
 
 func (a *app) applyCommand() *cobra.Command {
 	var join, dryRun bool
+	var gone []string
 	cmd := &cobra.Command{
 		Use: "apply [FILE]", Short: "put a layout in force", Args: cobra.MaximumNArgs(1),
 		Long: `Signs the layout in FILE, puts it on every backend and into git. Every backend that is not off must answer. What is stored stays where it is; new files go by the new layout.
@@ -28,7 +31,7 @@ Without FILE the newest layout that this clone knows is put there again: after a
 			if err != nil {
 				return err
 			}
-			p, err := newApply(cmd, r, join)
+			p, err := newApply(cmd, r, join, gone)
 			if err != nil {
 				return err
 			}
@@ -40,6 +43,7 @@ Without FILE the newest layout that this clone knows is put there again: after a
 		},
 	}
 	cmd.Flags().BoolVar(&join, "join", false, "follow both heads of a fork, and layouts that only the backends have")
+	cmd.Flags().StringSliceVar(&gone, "gone", nil, "backends whose former place, before their remote was changed, is gone for good")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change")
 	return cmd
 }
@@ -48,6 +52,7 @@ Without FILE the newest layout that this clone knows is put there again: after a
 type apply struct {
 	repo    *repo
 	join    bool
+	gone    []string
 	newest  *clone.Settings // card and layout that the new one follows
 	heads   []layout.Head   // all that it follows
 	attempt *clone.Settings // of an apply that was cut off, or nil
@@ -55,33 +60,23 @@ type apply struct {
 
 // newApply finds out what the new layout follows: what git has, what this
 // clone has seen, or both where that is wanted.
-func newApply(cmd *cobra.Command, r *repo, join bool) (*apply, error) {
+func newApply(cmd *cobra.Command, r *repo, join bool, gone []string) (*apply, error) {
 	git, err := r.fromGit(cmd.Context())
 	if err != nil {
 		return nil, err
 	}
-	p := &apply{repo: r, join: join, newest: git, heads: []layout.Head{git.Head()}}
-	_, err = r.dir.Trust(cmd.Context(), git)
-	if err != nil && !errors.Is(err, clone.ErrOlder) && !(join && errors.Is(err, clone.ErrFork)) {
+	p := &apply{repo: r, join: join, gone: gone}
+	if p.newest, p.heads, err = r.dir.Newest(cmd.Context(), git, join); err != nil {
 		return nil, err
-	}
-	if err != nil {
-		known, loadErr := r.dir.Pinned()
-		if loadErr != nil {
-			return nil, loadErr
-		}
-		p.newest = known
-		if errors.Is(err, clone.ErrFork) {
-			p.heads = append(p.heads, known.Head())
-		} else {
-			p.heads = []layout.Head{known.Head()}
-		}
 	}
 	if p.attempt, err = r.dir.Attempt(); err != nil {
 		return nil, err
 	}
 	if p.attempt != nil && (p.attempt.Card.Fingerprint() != p.newest.Card.Fingerprint() || !p.attempt.Document.Follows(p.newest.Layout.Hash)) {
 		p.attempt = nil // overtaken
+	}
+	if p.attempt != nil {
+		p.attempt.Card = p.newest.Card // which may have changed since
 	}
 	return p, nil
 }
@@ -97,9 +92,9 @@ func (p *apply) run(cmd *cobra.Command, file string, dryRun bool) error {
 		return err
 	}
 	if changes := layout.Diff(p.newest.Layout, target.Layout); len(changes) > 0 {
-		print(cmd, changes...)
+		show(cmd, changes...)
 	} else {
-		print(cmd, "the layout itself is the one in force")
+		show(cmd, "the layout itself is the one in force")
 	}
 	if dryRun {
 		return nil
@@ -108,6 +103,10 @@ func (p *apply) run(cmd *cobra.Command, file string, dryRun bool) error {
 		return err
 	}
 	if err := p.claim(ctx, v, target); err != nil {
+		if !errors.Is(err, object.ErrHalfClaimed) {
+			p.repo.dir.Finish() // everything is as before
+			return err
+		}
 		return fmt.Errorf("%w: nothing is in git yet; when that is mended run: shardraid layout apply", err)
 	}
 	if err := p.repo.publish(ctx, target); err != nil {
@@ -133,26 +132,23 @@ func (p *apply) target(ctx context.Context, v *vault.Vault, file string) (*clone
 	if err != nil {
 		return nil, err
 	}
-	if p.attempt != nil && p.attempt.Document.YAML == text && !p.join {
-		return p.attempt, nil
-	}
-	heads := p.heads
-	if p.attempt != nil {
-		heads = append(heads, p.attempt.Head())
-	}
-	if p.join {
-		if heads, err = p.onBackends(ctx, v, heads); err != nil {
+	switch {
+	case p.join:
+		if err := p.addFromBackends(ctx, v); err != nil {
 			return nil, err
 		}
-	}
-	if len(heads) == 1 && p.newest.Document.YAML == text {
+	case p.attempt != nil && p.attempt.Document.YAML == text:
+		return p.attempt, nil
+	case p.attempt != nil:
+		return nil, errors.New("an apply of another layout was cut off: complete it first, by shardraid layout apply without a FILE")
+	case p.newest.Document.YAML == text:
 		return p.newest, nil
 	}
 	types, err := clone.Types(l)
 	if err != nil {
 		return nil, err
 	}
-	doc, err := layout.Successor(text, heads, manifest.NewBackendID)
+	doc, err := layout.Successor(text, p.heads, manifest.NewBackendID)
 	if err != nil {
 		return nil, err
 	}
@@ -160,31 +156,34 @@ func (p *apply) target(ctx context.Context, v *vault.Vault, file string) (*clone
 	return clone.Sign(v, p.newest.Card, doc)
 }
 
-// onBackends adds the layouts that only the backends have: of another clone's
-// apply that was cut off.
-func (p *apply) onBackends(ctx context.Context, v *vault.Vault, heads []layout.Head) ([]layout.Head, error) {
+// addFromBackends adds the heads that only the backends have: of an apply that
+// was cut off in another clone, or in this one.
+func (p *apply) addFromBackends(ctx context.Context, v *vault.Vault) error {
+	if p.attempt != nil {
+		p.heads = append(p.heads, p.attempt.Head())
+	}
 	for _, h := range p.heads {
 		pool, err := clone.Connect(v, h.Layout, "")
 		if err != nil {
-			return nil, err
+			return err
 		}
 		bodies := pool.Layouts(ctx)
 		pool.Close()
 		for _, body := range bodies {
 			d, l, err := layout.ParseDocument(body)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			known := false
-			for _, h := range heads {
+			for _, h := range p.heads {
 				known = known || h.Layout.Hash == l.Hash || h.Document.Follows(l.Hash)
 			}
 			if !known {
-				heads = append(heads, layout.Head{Document: d, Layout: l})
+				p.heads = append(p.heads, layout.Head{Document: d, Layout: l})
 			}
 		}
 	}
-	return heads, nil
+	return nil
 }
 
 // claim puts the target on every backend.
@@ -199,12 +198,9 @@ func (p *apply) claim(ctx context.Context, v *vault.Vault, target *clone.Setting
 		fresh = fresh || !known[b.ID]
 	}
 	passphrase := ""
-	if fresh && target.Card.Mode == vault.Passphrase {
+	if fresh {
 		var err error
-		if passphrase, err = clone.AskPassphrase("the remote, for the copy of its key on a new backend"); err != nil {
-			return err
-		}
-		if _, err := vault.UnwrapPassphrase(target.Card, passphrase); err != nil {
+		if passphrase, err = passphraseOf(ctx, target.Card); err != nil {
 			return err
 		}
 	}
@@ -217,8 +213,32 @@ func (p *apply) claim(ctx context.Context, v *vault.Vault, target *clone.Setting
 		return err
 	}
 	defer pool.Close()
+	former, end := p.formerPlaces(target.Layout)
+	defer end()
 	return pool.Claim(ctx, object.Claim{
-		Known: known, Follows: target.Document.Follows, Document: document,
+		Known: known, Follows: target.Document.Follows, Document: document, Former: former,
 		Copy: func(ctx context.Context) ([]byte, error) { return vault.SealCopy(ctx, v, target.Card, passphrase) },
 	})
+}
+
+// formerPlaces connects the places that backends had under the layouts before
+// and have no more, without those that are gone for good.
+func (p *apply) formerPlaces(now *layout.Layout) (former []object.Former, end func()) {
+	var connected []*backends.Rclone
+	end = func() {
+		for _, b := range connected {
+			b.Close()
+		}
+	}
+	for _, h := range p.heads {
+		for _, old := range h.Layout.Backends {
+			if old.State == layout.Off || slices.Contains(p.gone, old.Name) || now.HasPlace(old) {
+				continue
+			}
+			open := clone.OpenBackend(old)
+			connected = append(connected, open)
+			former = append(former, object.Former{Name: old.Name, Remote: old.Remote, ID: old.ID, Store: open})
+		}
+	}
+	return former, end
 }

@@ -32,6 +32,8 @@ func (a *app) keyCommand() *cobra.Command {
 		"Wraps the vault anew without this GPG key.\n\n"+removeWarning, cobra.ExactArgs(1), keyRemove)
 	add("change-passphrase", "set another passphrase",
 		"Wraps the vault to another passphrase. A remote in mode local gets mode passphrase by that. Who knows the old passphrase and has an old copy of the git-annex branch, or of what a backend held, can still open the vault.", cobra.NoArgs, keyChange)
+	add("renew-copies", "put new copies of the wrapped key on all backends",
+		"Puts new copies of the wrapped key on all backends and takes the earlier ones away: for backends that did not answer when something was changed.", cobra.NoArgs, keyRenew)
 	add("export FILE", "write a recovery file, and print the words that open it",
 		"Writes a recovery file and prints eight words. Both together open the remote, without git and without any other key; one of them alone does nothing. Keep them in different places.", cobra.ExactArgs(1), keyExport)
 	add("import FILE", "take the key from a recovery file into this clone",
@@ -50,9 +52,9 @@ func keyShow(cmd *cobra.Command, r *repo, _ []string) error {
 		return err
 	}
 	card := set.Card
-	print(cmd, "vault:      "+card.Fingerprint(), "mode:       "+string(card.Mode))
+	show(cmd, "vault:      "+card.Fingerprint(), "mode:       "+string(card.Mode))
 	for _, fpr := range card.Recipients {
-		print(cmd, "recipient:  "+fpr)
+		show(cmd, "recipient:  "+fpr)
 	}
 	if card.Creator.Key != "" {
 		note, err := card.VerifyCreator(cmd.Context())
@@ -64,11 +66,11 @@ func keyShow(cmd *cobra.Command, r *repo, _ []string) error {
 		default:
 			note = " (verified)"
 		}
-		print(cmd, "creator:    "+card.Creator.Key+note)
+		show(cmd, "creator:    "+card.Creator.Key+note)
 	}
-	print(cmd, fmt.Sprintf("card:       serial %d", card.Serial), fmt.Sprintf("layout:     epoch %d, %s", set.Layout.Epoch, set.Layout.Hash))
+	show(cmd, fmt.Sprintf("card:       serial %d", card.Serial), fmt.Sprintf("layout:     epoch %d, %s", set.Layout.Epoch, set.Layout.Hash))
 	if _, err := os.Stat(r.creds()); err == nil {
-		print(cmd, "this clone: has the key in "+r.creds())
+		show(cmd, "this clone: has the key in "+r.creds())
 	}
 	return nil
 }
@@ -106,16 +108,54 @@ func rewrap(cmd *cobra.Command, r *repo, change func(ctx context.Context, v *vau
 		return err
 	}
 	defer pool.Close()
+	note(cmd, "changed in git; other clones learn of it by git annex sync")
 	err = pool.ReplaceCopies(ctx, func(ctx context.Context) ([]byte, error) { return vault.SealCopy(ctx, v, card, passphrase) })
 	if err != nil {
-		note(cmd, "changed in git; these backends still hold the copy of before: %v", err)
+		return fmt.Errorf("some backends still hold the copy of before: when they answer, run shardraid key renew-copies: %w", err)
 	}
-	note(cmd, "done; other clones learn of it by git annex sync")
 	return nil
 }
 
+// keyRenew puts new copies of the vault on all backends that answer.
+func keyRenew(cmd *cobra.Command, r *repo, _ []string) error {
+	ctx := cmd.Context()
+	set, err := r.settings(cmd)
+	if err != nil {
+		return err
+	}
+	v, err := r.open(ctx, set)
+	if err != nil {
+		return err
+	}
+	if set.Card.Mode == vault.Local {
+		return errors.New("the remote is in mode local: there are no copies of its key on the backends")
+	}
+	passphrase, err := passphraseOf(ctx, set.Card)
+	if err != nil {
+		return err
+	}
+	pool, err := clone.Connect(v, set.Layout, "")
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return pool.ReplaceCopies(ctx, func(ctx context.Context) ([]byte, error) { return vault.SealCopy(ctx, v, set.Card, passphrase) })
+}
+
+// passphraseOf asks for the passphrase that opens a card, where one does.
+func passphraseOf(ctx context.Context, card *vault.Card) (string, error) {
+	if card.Mode != vault.Passphrase {
+		return "", nil
+	}
+	passphrase, err := clone.AskPassphrase(ctx, "the remote, for the copies of its key")
+	if err == nil {
+		_, err = vault.UnwrapPassphrase(card, passphrase)
+	}
+	return passphrase, err
+}
+
 func keyAdd(cmd *cobra.Command, r *repo, args []string) error {
-	return rewrap(cmd, r, func(ctx context.Context, v *vault.Vault, a *vault.Access) (_ string, err error) {
+	err := rewrap(cmd, r, func(ctx context.Context, v *vault.Vault, a *vault.Access) (_ string, err error) {
 		added, err := vault.ParseRecipients(args[0])
 		if err != nil {
 			return "", err
@@ -137,6 +177,10 @@ func keyAdd(cmd *cobra.Command, r *repo, args []string) error {
 		a.Wrapped, err = vault.Wrap(ctx, v, a.Recipients)
 		return "", err
 	})
+	if _, gone := os.Stat(r.creds()); err == nil && gone == nil {
+		note(cmd, "this clone still has the key in the clear, in %s: delete the file when git annex works with your GPG key", r.creds())
+	}
+	return err
 }
 
 func keyRemove(cmd *cobra.Command, r *repo, args []string) error {
@@ -169,12 +213,15 @@ func keyRemove(cmd *cobra.Command, r *repo, args []string) error {
 
 func keyChange(cmd *cobra.Command, r *repo, _ []string) error {
 	var v *vault.Vault
-	err := rewrap(cmd, r, func(_ context.Context, opened *vault.Vault, a *vault.Access) (passphrase string, err error) {
+	err := rewrap(cmd, r, func(ctx context.Context, opened *vault.Vault, a *vault.Access) (passphrase string, err error) {
 		if a.Mode == vault.Recipients {
 			return "", errors.New("the remote is in mode recipients: GPG keys open it, no passphrase (for one beside them see shardraid key export)")
 		}
-		if passphrase, err = clone.NewPassphrase("the remote"); err != nil {
+		if passphrase, err = clone.NewPassphrase(ctx, "the remote"); err != nil {
 			return "", err
+		}
+		if a.Mode == vault.Passphrase && a.OpensWith(passphrase) {
+			return "", errors.New("that is the passphrase already")
 		}
 		v = opened
 		a.Mode = vault.Passphrase
@@ -213,7 +260,7 @@ func keyExport(cmd *cobra.Command, r *repo, args []string) error {
 		return fmt.Errorf("write recovery file: %w", err)
 	}
 	note(cmd, "%s is written. Print the next line and keep it apart from the file: together they open the remote.", args[0])
-	print(cmd, words)
+	show(cmd, words)
 	return nil
 }
 
@@ -222,7 +269,7 @@ func keyImport(cmd *cobra.Command, r *repo, args []string) error {
 	if err != nil {
 		return err
 	}
-	v, _, err := clone.ReadKeyFile(args[0])
+	v, _, err := clone.ReadKeyFile(cmd.Context(), args[0])
 	if err != nil {
 		return err
 	}
@@ -232,7 +279,10 @@ func keyImport(cmd *cobra.Command, r *repo, args []string) error {
 	if err := clone.WriteCreds(r.creds(), v); err != nil {
 		return err
 	}
-	note(cmd, "this clone has the key of remote %s now", r.name)
+	if err := r.dir.Proved(set); err != nil {
+		return err
+	}
+	note(cmd, "this clone has the key of remote %s now, in the clear, in %s", r.name, r.creds())
 	return nil
 }
 

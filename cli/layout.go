@@ -18,7 +18,7 @@ func (a *app) layoutCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			print(cmd, l.Explain()...)
+			show(cmd, l.Explain()...)
 			for _, line := range clone.Missing(&clone.Settings{Layout: l, Document: &layout.Document{}}) {
 				note(cmd, "%s", line)
 			}
@@ -46,7 +46,7 @@ func (a *app) layoutCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			print(cmd, layout.Diff(set.Layout, l)...)
+			show(cmd, layout.Diff(set.Layout, l)...)
 			return nil
 		},
 	}, a.applyCommand())

@@ -73,7 +73,7 @@ func note(cmd *cobra.Command, format string, args ...any) {
 }
 
 // print writes lines of the result.
-func print(cmd *cobra.Command, lines ...string) {
+func show(cmd *cobra.Command, lines ...string) {
 	for _, line := range lines {
 		fmt.Fprintln(cmd.OutOrStdout(), line)
 	}

@@ -42,7 +42,7 @@ func (a *app) listCommand() *cobra.Command {
 				lines = append(lines, fmt.Sprintf("%s\t%d\t%s", l.Key, l.Size, where))
 			})
 			slices.Sort(lines)
-			print(cmd, lines...)
+			show(cmd, lines...)
 			if err == nil && lost > 0 {
 				err = fmt.Errorf("%d of %d files cannot be had now", lost, len(lines))
 			}

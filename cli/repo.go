@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -69,16 +70,9 @@ func git(ctx context.Context, args ...string) (string, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("git %s: %s", args[0], cmp(strings.TrimSpace(errs.String()), err.Error()))
+		return out.String(), fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(errs.String()))
 	}
 	return out.String(), nil
-}
-
-func cmp(text, fallback string) string {
-	if text == "" {
-		return fallback
-	}
-	return text
 }
 
 // config returns the remote's configuration from the git-annex branch.
@@ -86,6 +80,10 @@ func (r *repo) config(ctx context.Context) (map[string]string, error) {
 	log, err := git(ctx, "cat-file", "-p", "git-annex:remote.log")
 	if err != nil {
 		return nil, fmt.Errorf("read the remote's configuration: %w", err)
+	}
+	// What git-annex has not committed yet is in its journal.
+	if journal, err := os.ReadFile(filepath.Join(r.gitDir, "annex", "journal", "remote.log")); err == nil {
+		log += "\n" + string(journal)
 	}
 	config := parseRemoteLog(log, r.uuid)
 	if config == nil {
@@ -156,8 +154,16 @@ func (r *repo) settings(cmd *cobra.Command) (*clone.Settings, error) {
 
 func (r *repo) creds() string { return clone.CredsPath(r.gitDir, r.uuid) }
 
+// open opens the vault, which proves whose settings these are.
 func (r *repo) open(ctx context.Context, set *clone.Settings) (*vault.Vault, error) {
-	return clone.OpenVault(ctx, set.Card, r.creds())
+	v, err := clone.OpenVault(ctx, set.Card, r.creds(), clone.AskPassphrase)
+	if errors.Is(err, clone.ErrNoKey) {
+		return nil, fmt.Errorf("%w: run shardraid key export FILE in the clone that has it, and shardraid key import FILE here", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v, r.dir.Proved(set)
 }
 
 // publish puts settings into git. Only git-annex can: enableremote makes it

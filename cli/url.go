@@ -39,10 +39,13 @@ The URL holds no secret; the clone needs rclone.conf and the GPG key or the pass
 			if err != nil {
 				return err
 			}
+			if set.Card.Mode == vault.Local {
+				return errors.New("no URL can clone from a remote whose key is in one clone only: see shardraid key add-recipient and change-passphrase")
+			}
 			if config["encryption"] != "none" {
 				return errors.New("git-annex clones only from remotes with encryption=none (shardraid encrypts by itself)")
 			}
-			print(cmd, cloneURL(r.uuid, set))
+			show(cmd, cloneURL(r.uuid, set))
 			return nil
 		},
 	})
@@ -86,6 +89,6 @@ func (a *app) foundURLs(cmd *cobra.Command) error {
 	if err == nil && len(urls) == 0 {
 		err = errors.New("no git repository was pushed there: get the files one by one with shardraid list and shardraid get")
 	}
-	print(cmd, urls...)
+	show(cmd, urls...)
 	return err
 }

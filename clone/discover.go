@@ -3,7 +3,6 @@ package clone
 import (
 	"context"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -53,7 +52,7 @@ func Discover(ctx context.Context, l *layout.Layout, keyFile, trusted string) (*
 	f := &Found{}
 	var err error
 	if keyFile != "" {
-		f.Vault, f.Card, err = ReadKeyFile(keyFile)
+		f.Vault, f.Card, err = ReadKeyFile(ctx, keyFile)
 	} else {
 		f.Vault, f.Card, f.Said, err = openCopies(ctx, roots, trusted)
 	}
@@ -94,19 +93,19 @@ func lookAround(ctx context.Context, l *layout.Layout) []*root {
 
 // ReadKeyFile reads a recovery file, asking for its passphrase, or a file of
 // git-annex's credential store.
-func ReadKeyFile(path string) (*vault.Vault, *vault.Card, error) {
+func ReadKeyFile(ctx context.Context, path string) (*vault.Vault, *vault.Card, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read key: %w", err)
 	}
 	if block, _ := pem.Decode(data); block != nil {
-		passphrase, err := AskPassphrase("recovery file " + path)
+		passphrase, err := AskPassphrase(ctx, "recovery file "+path)
 		if err != nil {
 			return nil, nil, err
 		}
 		return vault.Import(data, passphrase)
 	}
-	secret, err := readCreds(path)
+	secret, err := ReadCreds(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: it is no recovery file either: shardraid key export writes one", err)
 	}
@@ -115,40 +114,57 @@ func ReadKeyFile(path string) (*vault.Vault, *vault.Card, error) {
 
 // openCopies opens the first wrapped copy that it can and that is to be
 // trusted: a provider may offer a vault of his own, encrypted to the user.
+// Those for GPG keys come first, so that no provider can make us ask for a
+// passphrase that there is not.
 func openCopies(ctx context.Context, roots []*root, trusted string) (v *vault.Vault, card *vault.Card, said string, err error) {
-	var passphrase string
-	copies, why := 0, errors.New("no backend has a copy of the vault")
-	for _, r := range roots {
-		for _, e := range object.RootFiles(r.entries, manifest.RootVault) {
-			copies++
-			message := make([]byte, max(e.Size, 0))
-			n, err := r.store.Get(ctx, e.Name, message)
-			if err != nil {
-				why = err
-				continue
-			}
-			with := ""
-			if vault.NeedsPassphrase(message[:n]) {
-				if passphrase == "" {
-					if passphrase, err = AskPassphrase("the remote"); err != nil {
-						return nil, nil, "", err
-					}
-				}
-				with = passphrase
-			}
-			if v, card, err = vault.OpenCopy(ctx, message[:n], with); err == nil {
-				said, err = vouched(ctx, card, trusted)
-			}
-			if err == nil {
-				return v, card, said, nil
-			}
-			why = fmt.Errorf("backend %s: %w", r.Name, err)
+	var locked []vaultCopy
+	why := fmt.Errorf("no backend has a copy of the vault (of a remote in mode local there is none: give --key FILE, a recovery file)%s", unreachable(roots))
+	try := func(c vaultCopy, passphrase string) bool {
+		v, card, err = vault.OpenCopy(ctx, c.message, passphrase)
+		if err == nil {
+			said, err = vouched(ctx, card, trusted)
+		}
+		if err != nil {
+			why = fmt.Errorf("backend %s: %w", c.backend, err)
+		}
+		return err == nil
+	}
+	for _, c := range vaultCopies(ctx, roots) {
+		if vault.NeedsPassphrase(c.message) {
+			locked = append(locked, c)
+		} else if try(c, "") {
+			return v, card, said, nil
 		}
 	}
-	if copies == 0 {
-		why = fmt.Errorf("%w (of a remote in mode local there is none: give --key FILE, a recovery file)%s", why, unreachable(roots))
+	if len(locked) > 0 {
+		passphrase, err := AskPassphrase(ctx, "the remote")
+		if err != nil {
+			return nil, nil, "", fmt.Errorf("%w (%w)", err, why)
+		}
+		for _, c := range locked {
+			if try(c, passphrase) {
+				return v, card, said, nil
+			}
+		}
 	}
 	return nil, nil, "", why
+}
+
+type vaultCopy struct {
+	backend string
+	message []byte
+}
+
+func vaultCopies(ctx context.Context, roots []*root) (copies []vaultCopy) {
+	for _, r := range roots {
+		for _, e := range object.RootFiles(r.entries, manifest.RootVault) {
+			message := make([]byte, max(e.Size, 0))
+			if n, err := r.store.Get(ctx, e.Name, message); err == nil {
+				copies = append(copies, vaultCopy{r.Name, message[:n]})
+			}
+		}
+	}
+	return copies
 }
 
 func vouched(ctx context.Context, card *vault.Card, trusted string) (string, error) {

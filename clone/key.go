@@ -14,45 +14,51 @@ import (
 )
 
 // The names under which git-annex keeps the settings, and the key in its
-// credential store. CredsName is not a setting's name: git-annex would take
-// that for creds embedded in git.
+// credential store.
 const (
 	SetVault  = "vault"
 	SetSigned = "signedlayout"
 	CredsName = "vaultkey"
 )
 
-// CredsPath is the file in which git-annex keeps the key of the remote with
-// this UUID, where it keeps one.
+// CredsPath is the file in git-annex's credential store that holds the key of
+// the remote with this UUID. We read and write it ourselves: git-annex would
+// hand out what somebody has put into git under that name, and put what it is
+// given into git where somebody has set a cipher.
 func CredsPath(gitDir, uuid string) string {
 	return filepath.Join(gitDir, "annex", "creds", uuid+"-"+CredsName)
 }
 
-// OpenVault opens the vault of a card outside of the protocol: with the key in
-// the credential store, through gpg, or by asking for the passphrase.
-func OpenVault(ctx context.Context, card *vault.Card, creds string) (*vault.Vault, error) {
-	secret, err := readCreds(creds)
+// OpenVault opens the vault of a card with the key in the credential store,
+// through gpg, or with a passphrase that ask gets; nil to ask nobody.
+func OpenVault(ctx context.Context, card *vault.Card, creds string, ask func(ctx context.Context, what string) (string, error)) (*vault.Vault, error) {
+	secret, err := ReadCreds(creds)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case secret != nil:
 		return vault.Parse(secret, card)
+	case ask == nil && card.Mode == vault.Passphrase:
+		return nil, ErrNoKey
 	case card.Mode == vault.Recipients:
 		return vault.Unwrap(ctx, card)
 	case card.Mode == vault.Passphrase:
-		passphrase, err := AskPassphrase("vault " + card.Fingerprint())
+		passphrase, err := ask(ctx, "vault "+card.Fingerprint())
 		if err != nil {
 			return nil, err
 		}
 		return vault.UnwrapPassphrase(card, passphrase)
 	}
-	return nil, fmt.Errorf("open vault %s: this clone does not have the key: run shardraid key export FILE in the clone that has it, and shardraid key import FILE here", card.Fingerprint())
+	return nil, ErrNoKey
 }
 
-// readCreds reads a file of git-annex's credential store: a line with the
+// ErrNoKey is returned where this clone has nothing that opens the vault.
+var ErrNoKey = errors.New("this clone does not have the remote's key")
+
+// ReadCreds reads a file of git-annex's credential store: a line with the
 // user, here the vault's fingerprint, and one with the password.
-func readCreds(path string) ([]byte, error) {
+func ReadCreds(path string) ([]byte, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

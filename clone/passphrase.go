@@ -2,6 +2,7 @@ package clone
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,7 @@ const PassphraseFile = "SHARDRAID_PASSPHRASE_FILE"
 var ErrNobody = errors.New("there is no terminal to ask for the passphrase on: set " + PassphraseFile + " to a file that holds it")
 
 // AskPassphrase returns the passphrase from the file, or asks for it.
-func AskPassphrase(what string) (string, error) {
+func AskPassphrase(ctx context.Context, what string) (string, error) {
 	if text, found, err := filedPassphrase(); found || err != nil {
 		return text, err
 	}
@@ -30,15 +31,15 @@ func AskPassphrase(what string) (string, error) {
 		return "", err
 	}
 	defer tty.Close()
-	return tty.secret("Passphrase of " + what + ": ")
+	return tty.secret(ctx, "Passphrase of "+what+": ")
 }
 
 // NewPassphrase returns a passphrase for something new: from the file, the
 // user's own, typed twice, or eight words, which it shows on the terminal.
-func NewPassphrase(what string) (string, error) {
+func NewPassphrase(ctx context.Context, what string) (string, error) {
 	text, found, err := filedPassphrase()
 	if !found && err == nil {
-		text, err = chosenPassphrase(what)
+		text, err = chosenPassphrase(ctx, what)
 	}
 	if err != nil {
 		return "", err
@@ -46,13 +47,13 @@ func NewPassphrase(what string) (string, error) {
 	return text, vault.CheckPassphrase(text)
 }
 
-func chosenPassphrase(what string) (string, error) {
+func chosenPassphrase(ctx context.Context, what string) (string, error) {
 	tty, err := terminal()
 	if err != nil {
 		return "", err
 	}
 	defer tty.Close()
-	text, err := tty.secret("New passphrase of " + what + " (just Enter: eight words are made for you): ")
+	text, err := tty.secret(ctx, "New passphrase of "+what+" (just Enter: eight words are made for you): ")
 	if err != nil {
 		return "", err
 	}
@@ -62,7 +63,7 @@ func chosenPassphrase(what string) (string, error) {
 		}
 		fmt.Fprintf(tty, "\n  %s\n\nWrite these words down and keep them: without them nobody can read what is stored.\n", text)
 	}
-	again, err := tty.secret("The same once more: ")
+	again, err := tty.secret(ctx, "The same once more: ")
 	if err != nil {
 		return "", err
 	}
@@ -104,13 +105,32 @@ func terminal() (tty, error) {
 	return tty{f}, nil
 }
 
-// secret asks without echo.
-func (t tty) secret(prompt string) (string, error) {
-	fmt.Fprint(t, prompt)
-	text, err := term.ReadPassword(int(t.Fd()))
-	fmt.Fprintln(t)
+// secret asks without echo, until ctx ends.
+func (t tty) secret(ctx context.Context, prompt string) (string, error) {
+	state, err := term.GetState(int(t.Fd()))
 	if err != nil {
 		return "", fmt.Errorf("ask for passphrase: %w", err)
 	}
-	return string(text), nil
+	fmt.Fprint(t, prompt)
+	type answer struct {
+		text []byte
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() { // a read of a terminal cannot be interrupted
+		text, err := term.ReadPassword(int(t.Fd()))
+		answers <- answer{text, err}
+	}()
+	select {
+	case a := <-answers:
+		fmt.Fprintln(t)
+		if a.err != nil {
+			return "", fmt.Errorf("ask for passphrase: %w", a.err)
+		}
+		return string(a.text), nil
+	case <-ctx.Done():
+		term.Restore(int(t.Fd()), state)
+		fmt.Fprintln(t)
+		return "", fmt.Errorf("ask for passphrase: %w", context.Cause(ctx))
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 
 	"shardraid/vault"
 )
@@ -28,13 +29,16 @@ const (
 )
 
 // Trust makes sure that settings are of the vault that this clone trusts and
-// not older than what it has seen. The first use pins the vault; in mode
-// recipients its creator must be known then. What is said of that is for a
-// person to read.
+// not older than what it has seen. The first use pins the vault: in mode
+// recipients here, where its creator must be known, in the others when the key
+// has opened it (Proved). What is said of that is for a person to read.
 func (s *Dir) Trust(ctx context.Context, set *Settings) (said string, err error) {
 	known, err := s.Pinned()
 	if err != nil {
 		return "", err
+	}
+	if known == nil && set.Card.Mode != vault.Recipients {
+		return "", nil // whose it is shows when the key opens it: see Proved
 	}
 	if known == nil {
 		if said, err = firstUse(ctx, set.Card); err != nil {
@@ -42,13 +46,22 @@ func (s *Dir) Trust(ctx context.Context, set *Settings) (said string, err error)
 		}
 		return said + " is trusted from now on", s.Pin(set)
 	}
-	if err := known.precedes(set); err != nil {
+	if err := known.Precedes(set); err != nil {
 		return "", err
 	}
 	if known.Card.Serial != set.Card.Serial || known.Layout.Hash != set.Layout.Hash {
 		return "", s.Pin(set)
 	}
 	return "", nil
+}
+
+// Proved pins settings, unless others are, whose vault was opened with a key
+// that did not come through git.
+func (s *Dir) Proved(set *Settings) error {
+	if known, err := s.Pinned(); known != nil || err != nil {
+		return err
+	}
+	return s.Pin(set)
 }
 
 var (
@@ -58,6 +71,8 @@ var (
 	ErrOlder = errors.New("git was put back")
 	// ErrFork: neither of two layouts follows the other.
 	ErrFork = errors.New("the layout is forked")
+	// ErrCards: two clones changed at once who may open the vault.
+	ErrCards = errors.New("there are two cards of one serial")
 )
 
 // distrusted is an error whose text is for a person.
@@ -73,14 +88,26 @@ func distrust(kind error, format string, args ...any) error {
 	return &distrusted{fmt.Sprintf(format, args...), kind}
 }
 
-// precedes returns nil if set may follow what is known.
-func (known *Settings) precedes(set *Settings) error {
+// Precedes returns nil if set may follow what is known; nothing may where that
+// is nil.
+func (known *Settings) Precedes(set *Settings) error {
+	if known == nil {
+		return distrust(ErrVault, "this clone trusts no vault yet")
+	}
 	if had, got := known.Card.Fingerprint(), set.Card.Fingerprint(); had != got {
 		return distrust(ErrVault, "another vault: git says %s, and this clone trusts %s: somebody replaced it; if it was you, run: shardraid key trust %s", got, had, got)
 	}
-	if had, got := known.Card.Serial, set.Card.Serial; got < had {
+	had, got := known.Card.Serial, set.Card.Serial
+	switch {
+	case got < had:
 		return distrust(ErrOlder, "an older vault card: git has serial %d, and this clone has seen %d: to put the newer one back into git, run: shardraid layout apply", got, had)
+	case got == had && !reflect.DeepEqual(known.Card.Access, set.Card.Access):
+		return distrust(ErrCards, "another vault card: git has one of serial %d, and this clone has seen another of that serial: two clones changed at once who may open the remote; to take the one in git, run: shardraid key trust %s, then make the other change again", got, set.Card.Fingerprint())
 	}
+	return known.layoutPrecedes(set)
+}
+
+func (known *Settings) layoutPrecedes(set *Settings) error {
 	had, got := known.Layout, set.Layout
 	switch {
 	case had.Hash == got.Hash || set.Document.Follows(had.Hash):
@@ -147,7 +174,7 @@ func (s *Dir) load(file string) (*Settings, error) {
 	}
 	var p pin
 	if err := json.Unmarshal(data, &p); err != nil || p.Version != 1 {
-		return nil, fmt.Errorf("read %s: damaged, or written by a newer shardraid", path)
+		return nil, fmt.Errorf("read %s: damaged, or written by a newer shardraid: if it is damaged and you know the vault's fingerprint, run: shardraid key trust FINGERPRINT", path)
 	}
 	set, err := ParseSettings(p.Card, p.Layout)
 	if err != nil {

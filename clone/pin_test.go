@@ -65,6 +65,11 @@ func TestTrust(t *testing.T) {
 	fork := signed(t, v, 1, yaml("/x", 4)+"#\n", one.Head())
 	rewrapped := signed(t, v, 2, yaml("/x", 3))
 	rewrapped.Document, rewrapped.Layout, rewrapped.Signed = one.Document, one.Layout, one.Signed
+	rivalCard, err := v.Card(vault.Access{Serial: 2, Mode: vault.Passphrase, Wrapped: []byte("x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rival := &Settings{Card: rivalCard, Document: one.Document, Layout: one.Layout, Signed: one.Signed}
 	joined := signed(t, v, 1, yaml("/x", 5), layout.Head{Document: fork.Document, Layout: fork.Layout})
 	theirs := signed(t, stranger, 1, yaml("/x", 3))
 	for _, c := range []struct {
@@ -82,6 +87,7 @@ func TestTrust(t *testing.T) {
 		{"another vault", one, theirs, ErrVault, "shardraid key trust " + stranger.Fingerprint(), one},
 		{"an older layout", two, one, ErrOlder, "epoch 1", two},
 		{"much older", three, one, ErrOlder, "shardraid layout apply", three},
+		{"another card of the same serial", rewrapped, rival, ErrCards, "serial 2", rewrapped},
 		{"an older card", rewrapped, one, ErrOlder, "serial 1", rewrapped},
 		{"a fork of the same epoch", two, fork, ErrFork, "--join", two},
 		{"a fork with a higher epoch", two, joined, ErrFork, "--join", two},
@@ -89,8 +95,14 @@ func TestTrust(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := NewDir(t.TempDir(), "uuid")
-			if said, err := dir.Trust(ctx, c.known); err != nil || !strings.Contains(said, "is trusted from now on") {
-				t.Fatalf("first use: %q, %v", said, err)
+			if said, err := dir.Trust(ctx, c.known); err != nil || said != "" {
+				t.Fatalf("before the first use: %q, %v", said, err)
+			}
+			if known, err := dir.Pinned(); known != nil || err != nil {
+				t.Fatalf("pinned before a key has proved it: %v", err)
+			}
+			if err := dir.Proved(c.known); err != nil {
+				t.Fatal(err)
 			}
 			_, err := dir.Trust(ctx, c.git)
 			if !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.says) {
@@ -119,6 +131,48 @@ func TestFirstUseNeedsACreator(t *testing.T) {
 	}
 	if known, err := dir.Pinned(); known != nil || err != nil {
 		t.Errorf("pinned %v, %v", known, err)
+	}
+}
+
+// The newer card and the newer layout are two matters: neither change undoes
+// the other.
+func TestNewest(t *testing.T) {
+	v := vaults()[0]
+	one := signed(t, v, 1, yaml("/x", 3))
+	two := signed(t, v, 1, yaml("/x", 4), one.Head())
+	fork := signed(t, v, 1, yaml("/x", 4)+"#\n", one.Head())
+	card := signed(t, v, 2, yaml("/x", 3)).Card
+	with := func(card *vault.Card, s *Settings) *Settings {
+		return &Settings{Card: card, Document: s.Document, Layout: s.Layout, Signed: s.Signed}
+	}
+	for name, c := range map[string]struct {
+		known, git    *Settings
+		join          bool
+		serial, epoch int
+		heads         int
+		want          error
+	}{
+		"git has both newer":         {one, with(card, two), false, 2, 2, 1, nil},
+		"git was put back":           {with(card, two), one, false, 2, 2, 1, nil},
+		"git has a newer layout":     {with(card, one), two, false, 2, 2, 1, nil},
+		"git has a newer card":       {two, with(card, one), false, 2, 2, 1, nil},
+		"a fork":                     {two, fork, false, 0, 0, 0, ErrFork},
+		"a fork to be joined":        {two, fork, true, 1, 2, 2, nil},
+		"a fork with a card":         {with(card, two), fork, true, 2, 2, 2, nil},
+		"a fork with a card, unsaid": {with(card, two), fork, false, 0, 0, 0, ErrFork},
+	} {
+		dir := NewDir(t.TempDir(), "uuid")
+		if err := dir.Pin(c.known); err != nil {
+			t.Fatal(err)
+		}
+		newest, heads, err := dir.Newest(ctx, c.git, c.join)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if err == nil && (newest.Card.Serial != c.serial || newest.Layout.Epoch != c.epoch || len(heads) != c.heads) {
+			t.Errorf("%s: serial %d, epoch %d, %d heads", name, newest.Card.Serial, newest.Layout.Epoch, len(heads))
+		}
 	}
 }
 
@@ -192,17 +246,17 @@ func TestCreds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w, err := OpenVault(ctx, card, path); err != nil || w.Fingerprint() != v.Fingerprint() {
+	if w, err := OpenVault(ctx, card, path, nil); err != nil || w.Fingerprint() != v.Fingerprint() {
 		t.Error(err)
 	}
 	other, err := vaults()[1].Card(vault.Access{Serial: 1, Mode: vault.Local})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenVault(ctx, other, path); err == nil {
+	if _, err := OpenVault(ctx, other, path, nil); err == nil {
 		t.Error("the key of another vault was taken")
 	}
-	if _, err := OpenVault(ctx, card, path+"x"); err == nil || !strings.Contains(err.Error(), "shardraid key import") {
+	if _, err := OpenVault(ctx, card, path+"x", nil); !errors.Is(err, ErrNoKey) {
 		t.Errorf("without a key: %v", err)
 	}
 }

@@ -79,7 +79,7 @@ class Remote:
         self.trusted, self.folders, self.ids = trusted, folders, set()
         self.clock = 4 * 10**9  # late enough for every key, until the vault tells the right time; no date proves anything
         self.home = tempfile.mkdtemp(prefix="rec", dir="/tmp")  # mode 0700; short, for the socket of gpg's agent
-        atexit.register(subprocess.run, ["sh", "-c", 'gpgconf --homedir "$0" --kill gpg-agent; rm -rf "$0"', self.home])
+        atexit.register(subprocess.run, ["sh", "-c", 'gpgconf --homedir "$0" --kill all; rm -rf "$0"', self.home])
 
     def file(self, name, data):
         with open(os.path.join(self.home, name), "wb") as file:

@@ -31,6 +31,7 @@ var (
 type Document struct {
 	Epoch       int               `json:"epoch"`                  // 1, and one more than the highest predecessor's
 	Previous    []string          `json:"previous,omitempty"`     // hashes of all predecessors, the direct ones first
+	Nonce       string            `json:"nonce,omitempty"`        // random: no two documents are the same
 	IDs         map[string]string `json:"ids"`                    // backend name -> backend id
 	Types       map[string]string `json:"types,omitempty"`        // section of rclone.conf -> type of storage, for advice alone
 	LeastData   int               `json:"least_data,omitempty"`   // see Layout; where they differ from the YAML's
@@ -108,7 +109,7 @@ func checkKeys(data []byte) error {
 		return errors.New("data behind it: fetch it again")
 	}
 	for field := range fields {
-		if !slices.Contains([]string{"epoch", "previous", "ids", "types", "least_data", "least_parity", "yaml"}, field) {
+		if !slices.Contains([]string{"epoch", "previous", "nonce", "ids", "types", "least_data", "least_parity", "yaml"}, field) {
 			return fmt.Errorf("unknown field %.64q: update shardraid", field)
 		}
 	}
@@ -152,6 +153,9 @@ func uniqueKeys(decoder *json.Decoder) (map[string]json.RawMessage, error) {
 func (d *Document) layout() (*Layout, error) {
 	if d.Epoch < 1 || d.Epoch > maxEpoch {
 		return nil, fmt.Errorf("layout document: epoch %d is out of range: apply the layout again", d.Epoch)
+	}
+	if d.Nonce != "" && !idPattern.MatchString(d.Nonce) {
+		return nil, fmt.Errorf("layout document: nonce %.64q is not 13 characters a-z2-7: apply the layout again", d.Nonce)
 	}
 	if err := d.checkPrevious(); err != nil {
 		return nil, fmt.Errorf("layout document: %w", err)

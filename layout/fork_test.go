@@ -141,9 +141,21 @@ func TestOffBackendsWithinTheLeastParity(t *testing.T) {
 			t.Errorf("%d off: got %v, want %q", n, err, want)
 		}
 	}
-	if first, err := Successor(off(2), nil, newIDs()); err != nil {
+	if _, err := Successor(off(1), nil, newIDs()); err == nil || !strings.Contains(err.Error(), "is new and off") {
+		t.Errorf("a new backend that is off: %v", err)
+	}
+}
+
+// A clone with the earlier layout must not be able to go on with those alone
+// that the new one does not touch.
+func TestTooManyOffAtOnce(t *testing.T) {
+	old := apply(t, yamlOf(1, 2, "a /a", "b /b", "c /c"))
+	text := yamlOf(1, 2, "a /a", "b /b", "c /c off", "d /d")
+	if _, err := Successor(text, []Head{old}, newIDs()); err == nil || !strings.Contains(err.Error(), "1 backend would be switched off at once") {
+		t.Errorf("one of three, m = 2: %v", err)
+	}
+	old = apply(t, yamlOf(1, 2, "a /a", "b /b", "c /c", "d /d"))
+	if _, err := Successor(yamlOf(1, 2, "a /a", "b /b", "c /c off", "d /d"), []Head{old}, newIDs()); err != nil {
 		t.Error(err)
-	} else if _, err := first.Marshal(); err != nil {
-		t.Errorf("without an earlier layout: %v", err)
 	}
 }

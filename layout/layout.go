@@ -111,6 +111,9 @@ type Limits struct {
 // Local reports whether the backend is a directory of this machine.
 func (b Backend) Local() bool { return strings.HasPrefix(b.Remote, "/") }
 
+// HasPlace reports whether one of the backends is at the place of b.
+func (l *Layout) HasPlace(b Backend) bool { return renamed(l, b) != nil }
+
 // Section is the section of rclone.conf that the backend names, "" for local paths.
 func (b Backend) Section() string {
 	if b.Local() {

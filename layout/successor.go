@@ -45,6 +45,7 @@ func Successor(yaml string, heads []Head, newID func() string) (*Document, error
 	if d.IDs, err = inherit(l, heads, newID); err != nil {
 		return nil, err
 	}
+	d.Nonce = newID()
 	return d, nil
 }
 
@@ -86,11 +87,37 @@ func inherit(l *Layout, heads []Head, newID func() string) (map[string]string, e
 		}
 	}
 	for _, b := range l.Backends {
-		if ids[b.Name] == "" {
-			ids[b.Name] = newID()
+		if ids[b.Name] != "" {
+			continue
+		}
+		if b.State == Off {
+			return nil, fmt.Errorf("backend %q is new and off, so nothing can be put there: leave it out, or make it active", b.Name)
+		}
+		ids[b.Name] = newID()
+	}
+	return ids, leavesNoQuorum(l, heads, taken)
+}
+
+// leavesNoQuorum refuses to switch so many backends off at once that a clone
+// with an earlier layout could still work with them alone: what is off is not
+// touched, so nothing there tells it of the new one.
+func leavesNoQuorum(l *Layout, heads []Head, taken map[string]string) error {
+	off := map[string]bool{}
+	for _, b := range l.Backends {
+		off[b.Name] = b.State == Off
+	}
+	for _, h := range heads {
+		untouched := 0
+		for _, old := range h.Layout.Backends {
+			if old.State != Off && off[taken[old.ID]] {
+				untouched++
+			}
+		}
+		if most := len(h.Layout.Backends) - h.Layout.LeastParity - 1; untouched > most {
+			return fmt.Errorf("%s would be switched off at once, and clones with the earlier layout could go on with that alone: switch off %d at most, then others in a second apply", plural(untouched, "backend"), most)
 		}
 	}
-	return ids, nil
+	return nil
 }
 
 // Follows reports whether the document descends from the one with this hash.

@@ -103,20 +103,20 @@ func TestSuccessorNamesAllPredecessors(t *testing.T) {
 }
 
 func TestSuccessorKeepsIDs(t *testing.T) {
-	old := apply(t, yamlOf(1, 1, "a /a", "b b:x/y", "c c:z", "d /d off"))
+	old := apply(t, yamlOf(1, 1, "a /a", "b b:x/y", "c c:z", "d /d drain"))
 	ids := old.Document.IDs
 	for name, test := range map[string]struct {
 		yaml string
 		want map[string]string
 	}{
 		"the same":          {old.Document.YAML, ids},
-		"another order":     {yamlOf(1, 1, "d /d off", "c c:z", "b b:x/y", "a /a"), ids},
-		"renamed":           {yamlOf(1, 1, "new /a", "b2 b:/x/y/", "c c:z", "d /d off"), map[string]string{"new": ids["a"], "b2": ids["b"], "c": ids["c"], "d": ids["d"]}},
-		"moved":             {yamlOf(1, 1, "a /elsewhere", "b b:x/y", "c c:z", "d /d off"), ids},
-		"names exchanged":   {yamlOf(1, 1, "a b:x/y", "b /a", "c c:z", "d /d off"), ids},
+		"another order":     {yamlOf(1, 1, "d /d drain", "c c:z", "b b:x/y", "a /a"), ids},
+		"renamed":           {yamlOf(1, 1, "new /a", "b2 b:/x/y/", "c c:z", "d /d drain"), map[string]string{"new": ids["a"], "b2": ids["b"], "c": ids["c"], "d": ids["d"]}},
+		"moved":             {yamlOf(1, 1, "a /elsewhere", "b b:x/y", "c c:z", "d /d drain"), ids},
+		"names exchanged":   {yamlOf(1, 1, "a b:x/y", "b /a", "c c:z", "d /d drain"), ids},
 		"drained":           {yamlOf(1, 1, "a /a drain", "b b:x/y", "c c:z", "d /d drain"), ids},
-		"one more":          {yamlOf(1, 1, "e e:new", "a /a", "b b:x/y", "c c:z", "d /d off"), map[string]string{"a": ids["a"], "b": ids["b"], "c": ids["c"], "d": ids["d"], "e": ""}},
-		"renamed, one more": {yamlOf(1, 1, "b e:new", "a /a", "b2 b:x/y", "c c:z", "d /d off"), map[string]string{"a": ids["a"], "b": ids["b"], "b2": "", "c": ids["c"], "d": ids["d"]}},
+		"one more":          {yamlOf(1, 1, "e e:new", "a /a", "b b:x/y", "c c:z", "d /d drain"), map[string]string{"a": ids["a"], "b": ids["b"], "c": ids["c"], "d": ids["d"], "e": ""}},
+		"renamed, one more": {yamlOf(1, 1, "b e:new", "a /a", "b2 b:x/y", "c c:z", "d /d drain"), map[string]string{"a": ids["a"], "b": ids["b"], "b2": "", "c": ids["c"], "d": ids["d"]}},
 	} {
 		d := apply(t, test.yaml, old).Document
 		if len(d.IDs) != len(test.want) || len(slices.Compact(slices.Sorted(maps.Values(d.IDs)))) != len(d.IDs) {

@@ -190,7 +190,7 @@ func (w *walker) checkFit(l *Layout) {
 		w.fail(line, "%d active backends are too few for data + parity = %d shards: add backends or lower data", active, shards)
 	}
 	if off > l.Parity {
-		w.fail(line, "%d backends are off, and no more than parity=%d may be silent when the others are asked: take backends that are gone for good out of the file", off, l.Parity)
+		w.fail(line, "%d backends are off, and no more than parity=%d may be silent when the others are asked: make some of them active, or raise parity", off, l.Parity)
 	}
 	if room < shards {
 		w.fail(line, "the %d shards do not fit: at most parity=%d may share a domain, yet %d of %d backends have the domain %q: add backends of other domains or raise parity",

@@ -38,6 +38,8 @@ type Config struct {
 	Patience time.Duration
 }
 
+var errMarker = errors.New("its marker is damaged or of another vault")
+
 // maxMarker is the largest marker file in bytes.
 const maxMarker = 16 << 10
 
@@ -182,7 +184,7 @@ func (b *member) prove(ctx context.Context) error {
 		return fmt.Errorf("read marker: %w", err)
 	}
 	if b.verify(message[:n]) != nil {
-		return errors.New("its marker is damaged or of another vault")
+		return errMarker
 	}
 	return nil
 }
@@ -196,7 +198,7 @@ func (b *member) otherLayout(ctx context.Context, v *vault.Vault, ours *layout.L
 	}
 	for _, e := range RootFiles(entries, manifest.RootLayout) {
 		if l, err := b.readLayout(ctx, v, e); err == nil && l != nil && l.Hash != ours.Hash && l.Epoch >= ours.Epoch {
-			return fmt.Errorf("a layout of epoch %d is in force there and this clone has one of epoch %d: run git annex sync, then try again", l.Epoch, ours.Epoch)
+			return fmt.Errorf("a layout of epoch %d is in force there and this clone has one of epoch %d: run git annex sync; where that brings nothing an apply was cut off: run shardraid layout apply", l.Epoch, ours.Epoch)
 		}
 	}
 	return nil

@@ -23,7 +23,7 @@ const (
 // section 11). It is only as good as the look: without proofs, absent is
 // "not seen".
 func (s *Store) judge(v *view, inc *incarnation) (state, error) {
-	if len(inc.tombs) > s.parity {
+	if len(inc.tombs) > s.silence { // no more than that can be hidden
 		return absent, nil
 	}
 	if inc.manifest == nil {
@@ -166,7 +166,7 @@ func (s *Store) candidates(v *view) []*incarnation {
 	rank := map[*incarnation]int{}
 	for _, inc := range v.sorted() {
 		st, _ := s.judge(v, inc)
-		if inc.manifest == nil || st == absent && len(inc.tombs) > s.parity {
+		if inc.manifest == nil || st == absent && len(inc.tombs) > s.silence {
 			continue
 		}
 		list = append(list, inc)

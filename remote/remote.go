@@ -21,6 +21,7 @@ type Remote struct {
 	mu       sync.Mutex
 	settings *clone.Settings // after Prepare
 	state    *clone.Dir      // after Prepare
+	creds    string          // after Prepare: the file that may hold the key
 	pool     *clone.Pool     // after the first request that needs the vault
 	openErr  error           // why the vault did not open
 	openedAt time.Time
@@ -47,11 +48,11 @@ func (r *Remote) Prepare(ctx context.Context, s *annex.Session) error {
 	if err != nil {
 		return err
 	}
-	dir, err := stateDir(s)
+	p, err := placeOf(s)
 	if err != nil {
 		return err
 	}
-	said, err := dir.Trust(ctx, set)
+	said, err := p.dir.Trust(ctx, set)
 	if err != nil {
 		return err
 	}
@@ -60,26 +61,13 @@ func (r *Remote) Prepare(ctx context.Context, s *annex.Session) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.settings, r.state = set, dir
+	r.settings, r.state, r.creds = set, p.dir, p.creds
 	return nil
-}
-
-// stateDir is where this clone remembers things of the remote.
-func stateDir(s *annex.Session) (*clone.Dir, error) {
-	uuid, err := s.UUID()
-	if err != nil {
-		return nil, err
-	}
-	gitDir, err := s.GitDir()
-	if err != nil {
-		return nil, err
-	}
-	return clone.NewDir(gitDir, uuid), nil
 }
 
 // Store stores the file's content under the key.
 func (r *Remote) Store(ctx context.Context, s *annex.Session, key annex.Key, file string) error {
-	store, err := r.open(ctx, s)
+	store, err := r.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -97,7 +85,7 @@ func (r *Remote) Store(ctx context.Context, s *annex.Session, key annex.Key, fil
 
 // Retrieve writes the key's content to the file.
 func (r *Remote) Retrieve(ctx context.Context, s *annex.Session, key annex.Key, file string) error {
-	store, err := r.open(ctx, s)
+	store, err := r.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,7 +94,7 @@ func (r *Remote) Retrieve(ctx context.Context, s *annex.Session, key annex.Key, 
 
 // Present tells whether the content could be rebuilt now.
 func (r *Remote) Present(ctx context.Context, s *annex.Session, key annex.Key) (bool, error) {
-	store, err := r.open(ctx, s)
+	store, err := r.open(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -119,7 +107,7 @@ func (r *Remote) Present(ctx context.Context, s *annex.Session, key annex.Key) (
 
 // Remove removes the key's content for good.
 func (r *Remote) Remove(ctx context.Context, s *annex.Session, key annex.Key) error {
-	store, err := r.open(ctx, s)
+	store, err := r.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -219,7 +207,7 @@ func (r *Remote) job(s *annex.Session, key annex.Key) *object.Job {
 const retryOpen = time.Minute
 
 // open returns the store, opening the vault at the first call.
-func (r *Remote) open(ctx context.Context, s *annex.Session) (*object.Store, error) {
+func (r *Remote) open(ctx context.Context) (*object.Store, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.settings == nil {
@@ -231,7 +219,14 @@ func (r *Remote) open(ctx context.Context, s *annex.Session) (*object.Store, err
 	if r.openErr != nil && time.Since(r.openedAt) < retryOpen {
 		return nil, r.openErr
 	}
-	v, err := openVault(ctx, s, r.settings.Card)
+	// Nobody is asked for a passphrase: this is the middle of a transfer.
+	v, err := clone.OpenVault(ctx, r.settings.Card, r.creds, nil)
+	if errors.Is(err, clone.ErrNoKey) {
+		err = errors.New(noSecret(r.settings.Card, r.creds))
+	}
+	if err == nil {
+		err = r.state.Proved(r.settings)
+	}
 	if err == nil {
 		r.pool, err = clone.Connect(v, r.settings.Layout, r.state.Journal())
 	}

@@ -26,7 +26,6 @@ type gitAnnex struct {
 	t      *testing.T
 	dir    string
 	config map[string]string // travels through git
-	creds  map[string]string // stays here
 	infos  []string
 
 	in  io.Writer
@@ -35,7 +34,7 @@ type gitAnnex struct {
 
 func newClone(t *testing.T, config map[string]string) *gitAnnex {
 	t.Setenv("RCLONE_CONFIG", filepath.Join(t.TempDir(), "rclone.conf"))
-	return &gitAnnex{t: t, dir: t.TempDir(), config: config, creds: map[string]string{}}
+	return &gitAnnex{t: t, dir: t.TempDir(), config: config}
 }
 
 // start runs a Remote in a new session, as a new process would.
@@ -90,11 +89,9 @@ func (g *gitAnnex) ask(format string, args ...any) string {
 		case "SETCONFIG":
 			name, value, _ := strings.Cut(rest, " ")
 			g.config[name] = value
-		case "GETCREDS":
-			fmt.Fprintln(g.in, "CREDS "+g.creds[rest])
-		case "SETCREDS":
-			name, value, _ := strings.Cut(rest, " ")
-			g.creds[name] = value
+		case "GETCREDS", "SETCREDS":
+			g.t.Errorf("%s: git-annex must not see the key", word)
+			fmt.Fprintln(g.in, "CREDS  ")
 		case "GETUUID":
 			fmt.Fprintln(g.in, "VALUE 11111111-2222-3333-4444-555555555555")
 		case "GETGITDIR":
@@ -105,6 +102,16 @@ func (g *gitAnnex) ask(format string, args ...any) string {
 		default:
 			return line
 		}
+	}
+}
+
+// creds is the file with the clone's key.
+func (g *gitAnnex) creds() string { return clone.CredsPath(g.dir, uuid) }
+
+func (g *gitAnnex) takeKey(from *gitAnnex) {
+	g.t.Helper()
+	if err := os.CopyFS(filepath.Dir(g.creds()), os.DirFS(filepath.Dir(from.creds()))); err != nil {
+		g.t.Fatal(err)
 	}
 }
 
@@ -186,8 +193,7 @@ func noSecrets(t *testing.T, g *gitAnnex, root string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := strings.Cut(g.creds[clone.CredsName], " ")
-	secret, err := base64.StdEncoding.DecodeString(text)
+	secret, err := clone.ReadCreds(g.creds())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +214,7 @@ func noSecrets(t *testing.T, g *gitAnnex, root string) {
 	}
 	for _, dir := range []string{root, g.dir} {
 		filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
-			if err == nil && !info.IsDir() {
+			if err == nil && !info.IsDir() && path != g.creds() {
 				places[path], _ = os.ReadFile(path)
 				places["name "+path] = []byte(path)
 			}
@@ -249,7 +255,7 @@ func TestSecondClone(t *testing.T) {
 	if got := second.ask("CHECKPRESENT K"); !strings.HasPrefix(got, "CHECKPRESENT-UNKNOWN K this clone does not have the remote's key") {
 		t.Errorf("without the key: %q", got)
 	}
-	second.creds = first.creds
+	second.takeKey(first)
 	second.start()
 	second.want("PREPARE-SUCCESS", "PREPARE")
 	second.want("CHECKPRESENT-SUCCESS K", "CHECKPRESENT K")
@@ -281,21 +287,26 @@ func TestForgedConfiguration(t *testing.T) {
 }
 
 func TestInitRefuses(t *testing.T) {
+	valid := filepath.Join(t.TempDir(), "layout.yaml")
+	dir := t.TempDir()
+	text := fmt.Sprintf("shardraid: 1\ndata: 1\nparity: 1\nbackends: [{name: a, remote: %q}, {name: b, remote: %q}]\n", dir+"/a", dir+"/b")
+	if err := os.WriteFile(valid, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, config := range map[string]map[string]string{
-		"layout=FILE":       {},
-		"no such file":      {"layout": "/none.yaml"},
-		"full fingerprint":  {"layout": "/none.yaml", "recipients": "me@example.com"},
-		"embedcreds=yes":    {"layout": "/none.yaml", "embedcreds": "yes"},
-		"encryption=hybrid": {"layout": "/none.yaml", "encryption": "hybrid"},
-		"takes yes or no":   {"layout": "/none.yaml", "passphrase": "correct horse battery"},
-		"choose one":        {"layout": "/none.yaml", "passphrase": "yes", "recipients": strings.Repeat("A", 40)},
+		"layout=FILE":      {},
+		"no such file":     {"layout": "/none.yaml"},
+		"full fingerprint": {"layout": valid, "recipients": "me@example.com"},
+		"embedcreds=yes":   {"layout": valid, "embedcreds": "yes"},
+		"takes yes or no":  {"layout": valid, "passphrase": "correct horse battery"},
+		"choose one":       {"layout": valid, "passphrase": "yes", "recipients": strings.Repeat("A", 40)},
 	} {
 		g := newClone(t, config)
 		g.start()
 		if got := g.ask("INITREMOTE"); !strings.HasPrefix(got, "INITREMOTE-FAILURE ") || !strings.Contains(got, name) {
 			t.Errorf("%s: %q", name, got)
 		}
-		if g.config[clone.SetVault] != "" || len(g.creds) > 0 {
+		if _, err := os.Stat(g.creds()); g.config[clone.SetVault] != "" || err == nil {
 			t.Errorf("%s: something was kept", name)
 		}
 	}

@@ -1,11 +1,6 @@
 package remote
 
 import (
-	"context"
-	"encoding/base64"
-	"errors"
-	"fmt"
-
 	"shardraid/annex"
 	"shardraid/clone"
 	"shardraid/vault"
@@ -57,57 +52,28 @@ func writeSettings(s *annex.Session, set *clone.Settings) error {
 	return nil
 }
 
-// openVault opens the vault with what this clone and this user have. It never
-// asks for a passphrase: it runs in the middle of transfers.
-func openVault(ctx context.Context, s *annex.Session, card *vault.Card) (*vault.Vault, error) {
-	secret, err := storedSecret(s)
-	if err != nil {
-		return nil, err
-	}
-	if secret != nil {
-		return vault.Parse(secret, card)
-	}
-	if card.Mode == vault.Recipients {
-		return vault.Unwrap(ctx, card)
-	}
-	return nil, errors.New(noSecret(s, card))
-}
-
-// storedSecret returns the vault from git-annex's credential store, or nil.
-func storedSecret(s *annex.Session) ([]byte, error) {
-	_, text, err := s.Creds(clone.CredsName)
-	if err != nil || text == "" {
-		return nil, err
-	}
-	secret, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, fmt.Errorf("read the key from git-annex's credential store: %w", err)
-	}
-	return secret, nil
-}
-
-// storeSecret puts the vault into git-annex's credential store.
-func storeSecret(s *annex.Session, v *vault.Vault) error {
-	secret, err := v.Marshal()
-	if err != nil {
-		return err
-	}
-	return s.SetCreds(clone.CredsName, v.Fingerprint(), base64.StdEncoding.EncodeToString(secret))
-}
-
 // noSecret says what to do in a clone that has no key.
-func noSecret(s *annex.Session, card *vault.Card) string {
+func noSecret(card *vault.Card, creds string) string {
 	if card.Mode == vault.Passphrase {
-		return "this clone does not have the remote's key: run git annex enableremote on a terminal, or with " + clone.PassphraseFile + " set, to give the passphrase once"
+		return clone.ErrNoKey.Error() + ": run git annex enableremote on a terminal, or with " + clone.PassphraseFile + " set, to give the passphrase once"
 	}
-	return "this clone does not have the remote's key: run shardraid key export FILE in the clone where git annex initremote was run and shardraid key import FILE here, or copy its " + credsFile(s) + " to the same place in this one"
+	return clone.ErrNoKey.Error() + ": run shardraid key export FILE in the clone where git annex initremote was run and shardraid key import FILE here, or copy its " + creds + " to the same place in this one"
 }
 
-// credsFile names the file in which git-annex keeps the key.
-func credsFile(s *annex.Session) string {
+// place is where this clone keeps things of the remote.
+type place struct {
+	dir   *clone.Dir
+	creds string // the file with the key, where there is one
+}
+
+func placeOf(s *annex.Session) (p place, err error) {
 	uuid, err := s.UUID()
 	if err != nil {
-		uuid = "UUID"
+		return p, err
 	}
-	return clone.CredsPath(".git", uuid)
+	gitDir, err := s.GitDir()
+	if err != nil {
+		return p, err
+	}
+	return place{clone.NewDir(gitDir, uuid), clone.CredsPath(gitDir, uuid)}, nil
 }

@@ -33,10 +33,6 @@ func (r *Remote) Init(ctx context.Context, s *annex.Session) error {
 // kept before anything is written to a backend, and what goes to git-annex's
 // configuration comes last: where it fails, the next try begins anew.
 func (r *Remote) create(ctx context.Context, s *annex.Session) error {
-	who, err := readAccess(s)
-	if err != nil {
-		return err
-	}
 	yaml, l, err := readLayout(s)
 	if err != nil {
 		return err
@@ -45,7 +41,11 @@ func (r *Remote) create(ctx context.Context, s *annex.Session) error {
 	if err != nil {
 		return err
 	}
-	dir, err := stateDir(s)
+	p, err := placeOf(s)
+	if err != nil {
+		return err
+	}
+	who, err := readAccess(ctx, s) // last: it may ask for a passphrase
 	if err != nil {
 		return err
 	}
@@ -71,17 +71,17 @@ func (r *Remote) create(ctx context.Context, s *annex.Session) error {
 		return err
 	}
 	if card.Mode != vault.Recipients {
-		if err := storeSecret(s, v); err != nil {
+		if err := clone.WriteCreds(p.creds, v); err != nil {
 			return err
 		}
 	}
 	if err := claim(ctx, v, set, who.passphrase); err != nil {
 		return err
 	}
-	if err := dir.Pin(set); err != nil {
+	if err := p.dir.Pin(set); err != nil {
 		return err
 	}
-	announce(s, card)
+	announce(s, card, p.creds)
 	return writeSettings(s, set)
 }
 
@@ -102,10 +102,10 @@ func claim(ctx context.Context, v *vault.Vault, set *clone.Settings, passphrase 
 }
 
 // announce says what the person must know about the key.
-func announce(s *annex.Session, card *vault.Card) {
+func announce(s *annex.Session, card *vault.Card, creds string) {
 	switch card.Mode {
 	case vault.Local:
-		s.Info("IMPORTANT: the only key to this remote is the file " + credsFile(s) + " of this repository. Without it nobody can read what is stored. Make a recovery file now: shardraid key export FILE. (With recipients=FINGERPRINT your GPG key would open the remote, with passphrase=yes a passphrase.)")
+		s.Info("IMPORTANT: the only key to this remote is the file " + creds + ". Without it nobody can read what is stored. Make a recovery file now: shardraid key export FILE. (With recipients=FINGERPRINT your GPG key would open the remote, with passphrase=yes a passphrase.)")
 	case vault.Passphrase:
 		s.Info("vault " + card.Fingerprint() + " opens with the passphrase: without it, and without a clone that has the key, nobody can read what is stored")
 	case vault.Recipients:
@@ -119,7 +119,7 @@ type who struct {
 	passphrase string
 }
 
-func readAccess(s *annex.Session) (w who, err error) {
+func readAccess(ctx context.Context, s *annex.Session) (w who, err error) {
 	list, err := s.Config(setRecipients)
 	if err != nil {
 		return w, err
@@ -138,33 +138,17 @@ func readAccess(s *annex.Session) (w who, err error) {
 		w.recipients, err = vault.ParseRecipients(list)
 		return w, err
 	}
-	if err := refuseEmbedding(s); err != nil {
-		return w, err
-	}
-	if byPassphrase == "yes" {
-		w.passphrase, err = clone.NewPassphrase("the remote")
-	}
-	return w, err
-}
-
-// refuseEmbedding: git-annex must not put what is in its credential store
-// into git.
-func refuseEmbedding(s *annex.Session) error {
 	embed, err := s.Config("embedcreds")
 	if err != nil {
-		return err
-	}
-	encryption, err := s.Config("encryption")
-	if err != nil {
-		return err
+		return w, err
 	}
 	if embed == "yes" {
-		return errors.New("embedcreds=yes would put the remote's key into git: leave it out, or give recipients=FINGERPRINT")
+		return w, errors.New("embedcreds=yes would put the remote's key into git: leave it out, or give recipients=FINGERPRINT")
 	}
-	if (encryption == "hybrid" || encryption == "pubkey") && embed != "no" {
-		return fmt.Errorf("with encryption=%s git-annex would put the remote's key into git: use encryption=none (shardraid encrypts itself), or add embedcreds=no or recipients=FINGERPRINT", encryption)
+	if byPassphrase == "yes" {
+		w.passphrase, err = clone.NewPassphrase(ctx, "the remote")
 	}
-	return nil
+	return w, err
 }
 
 // wrap encrypts the vault for them.
@@ -198,22 +182,22 @@ func readLayout(s *annex.Session) (string, *layout.Layout, error) {
 // enable checks the settings that came with the clone, and puts those into git
 // that the command line has staged.
 func (r *Remote) enable(ctx context.Context, s *annex.Session) error {
-	dir, err := stateDir(s)
+	p, err := placeOf(s)
 	if err != nil {
 		return err
 	}
-	staged, err := dir.Staged()
+	staged, err := p.dir.Staged()
 	if err != nil {
 		return err
 	}
 	if staged != nil {
-		return publish(s, dir, staged)
+		return publish(s, p.dir, staged)
 	}
 	set, err := readSettings(s)
 	if err != nil {
 		return err
 	}
-	said, err := dir.Trust(ctx, set)
+	said, err := p.dir.Trust(ctx, set)
 	if err != nil {
 		return err
 	}
@@ -221,7 +205,7 @@ func (r *Remote) enable(ctx context.Context, s *annex.Session) error {
 		return err
 	}
 	if said == "" {
-		said = "vault " + set.Card.Fingerprint() + " is the one that this clone trusts"
+		said = "vault " + set.Card.Fingerprint()
 		if set.Card.Creator.Key != "" {
 			said += ", made by GPG key " + set.Card.Creator.Key
 		}
@@ -230,7 +214,7 @@ func (r *Remote) enable(ctx context.Context, s *annex.Session) error {
 	for _, line := range clone.Missing(set) {
 		s.Info(line)
 	}
-	return getSecret(s, set.Card)
+	return getSecret(ctx, s, p, set)
 }
 
 // publish writes what the command line has staged into git-annex's
@@ -240,14 +224,21 @@ func publish(s *annex.Session, dir *clone.Dir, staged *clone.Settings) error {
 	if err != nil {
 		return err
 	}
-	if known == nil || known.Card.Fingerprint() != staged.Card.Fingerprint() {
+	if err := known.Precedes(staged); err != nil {
 		dir.Unstage()
-		return errors.New("what was staged is not of the vault that this clone trusts: it is dropped; try again")
+		return fmt.Errorf("what was staged is dropped, for this clone has seen newer settings or trusts another vault; try again (%w)", err)
 	}
 	if err := dir.Pin(staged); err != nil {
 		return err
 	}
 	if err := s.SetConfig(setRecipients, strings.Join(staged.Card.Recipients, ",")); err != nil {
+		return err
+	}
+	byPassphrase := ""
+	if staged.Card.Mode == vault.Passphrase {
+		byPassphrase = "yes"
+	}
+	if err := s.SetConfig(setPassphrase, byPassphrase); err != nil {
 		return err
 	}
 	if err := writeSettings(s, staged); err != nil {
@@ -258,38 +249,22 @@ func publish(s *annex.Session, dir *clone.Dir, staged *clone.Settings) error {
 }
 
 // getSecret makes sure that transfers can open the vault without asking.
-func getSecret(s *annex.Session, card *vault.Card) error {
-	if card.Mode == vault.Recipients {
+func getSecret(ctx context.Context, s *annex.Session, p place, set *clone.Settings) error {
+	if set.Card.Mode == vault.Recipients {
 		return nil // gpg's agent asks
 	}
-	secret, err := storedSecret(s)
-	if err != nil {
-		return err
-	}
-	if secret != nil {
-		_, err := vault.Parse(secret, card)
-		return err
-	}
-	if card.Mode == vault.Local {
-		s.Info(noSecret(s, card))
-		return nil
-	}
-	if err := refuseEmbedding(s); err != nil {
-		return err
-	}
-	passphrase, err := clone.AskPassphrase("vault " + card.Fingerprint())
-	if errors.Is(err, clone.ErrNobody) {
-		s.Info(noSecret(s, card))
+	v, err := clone.OpenVault(ctx, set.Card, p.creds, clone.AskPassphrase)
+	if errors.Is(err, clone.ErrNoKey) || errors.Is(err, clone.ErrNobody) {
+		s.Info(noSecret(set.Card, p.creds))
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	v, err := vault.UnwrapPassphrase(card, passphrase)
-	if err != nil {
+	if err := clone.WriteCreds(p.creds, v); err != nil {
 		return err
 	}
-	return storeSecret(s, v)
+	return p.dir.Proved(set)
 }
 
 // unchanged refuses settings that enabling cannot change.

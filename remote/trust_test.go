@@ -51,7 +51,7 @@ func TestStaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.start()
-	if got := g.ask("INITREMOTE"); !strings.Contains(got, "not of the vault that this clone trusts") {
+	if got := g.ask("INITREMOTE"); !strings.Contains(got, "what was staged is dropped") {
 		t.Errorf("another vault was staged: %q", got)
 	}
 	if !maps.Equal(g.config, mine) {
@@ -68,7 +68,7 @@ func TestStaged(t *testing.T) {
 	}
 	g.config[clone.SetSigned] = "put back to something else"
 	g.want("INITREMOTE-SUCCESS", "INITREMOTE")
-	mine[setRecipients] = ""
+	mine[setRecipients], mine[setPassphrase] = "", ""
 	if !maps.Equal(g.config, mine) {
 		t.Errorf("git has %v, want %v", g.config, mine)
 	}
@@ -96,8 +96,11 @@ func TestPassphrase(t *testing.T) {
 			t.Errorf("%q: %q", text, got)
 		}
 	}
-	if len(second.creds) > 0 {
+	if _, err := os.Stat(second.creds()); err == nil {
 		t.Error("a key was kept")
+	}
+	if known, err := clone.NewDir(second.dir, uuid).Pinned(); known != nil || err != nil {
+		t.Errorf("pinned without proof: %v", err)
 	}
 	write(" correct  horse battery")
 	second.want("INITREMOTE-SUCCESS", "INITREMOTE")
@@ -108,10 +111,37 @@ func TestPassphrase(t *testing.T) {
 	second.want("PREPARE-SUCCESS", "PREPARE")
 	second.want("CHECKPRESENT-FAILURE K", "CHECKPRESENT K")
 	second.want("INITREMOTE-SUCCESS", "INITREMOTE")
-	second.creds = map[string]string{}
+	if err := os.Remove(second.creds()); err != nil {
+		t.Fatal(err)
+	}
 	second.start()
 	second.want("PREPARE-SUCCESS", "PREPARE")
 	if got := second.ask("CHECKPRESENT K"); !strings.Contains(got, "git annex enableremote on a terminal, or with "+clone.PassphraseFile) {
 		t.Errorf("without the key: %q", got)
+	}
+}
+
+// Whoever can push to git can put a vault of his own there, in a mode that asks
+// for no creator, together with its key: git-annex would hand it out.
+func TestKeyFromGitIsNotUsed(t *testing.T) {
+	attacker, _ := initialised(t, 3)
+	key, err := os.ReadFile(attacker.creds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	victim := newClone(t, maps.Clone(attacker.config))
+	victim.config[clone.CredsName] = string(key)
+	victim.start()
+	victim.want("INITREMOTE-SUCCESS", "INITREMOTE")
+	victim.want("PREPARE-SUCCESS", "PREPARE")
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, []byte("private"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := victim.ask("TRANSFER STORE K %s", file); !strings.HasPrefix(got, "TRANSFER-FAILURE STORE K this clone does not have the remote's key") {
+		t.Errorf("stored: %q", got)
+	}
+	if known, err := clone.NewDir(victim.dir, uuid).Pinned(); known != nil || err != nil {
+		t.Errorf("pinned: %v", err)
 	}
 }

@@ -47,6 +47,12 @@ func UnwrapPassphrase(card *Card, passphrase string) (*Vault, error) {
 	return Parse(plain, card)
 }
 
+// OpensWith reports whether a passphrase opens what is wrapped.
+func (a *Access) OpensWith(passphrase string) bool {
+	_, err := unlock(a.Wrapped, passphrase)
+	return err == nil
+}
+
 // A bundle is the card and the vault document: all that is needed without
 // git. It is stored wrapped, on every backend and in recovery files.
 func (v *Vault) bundle(card *Card) ([]byte, error) {
@@ -99,7 +105,9 @@ func SealCopy(ctx context.Context, v *Vault, card *Card, passphrase string) ([]b
 func OpenCopy(ctx context.Context, message []byte, passphrase string) (*Vault, *Card, error) {
 	var plain []byte
 	var err error
+	mode := Recipients
 	if passphrase != "" {
+		mode = Passphrase
 		plain, err = unlock(message, passphrase)
 	} else {
 		plain, err = decrypt(ctx, message, nil)
@@ -107,7 +115,12 @@ func OpenCopy(ctx context.Context, message []byte, passphrase string) (*Vault, *
 	if err != nil {
 		return nil, nil, fmt.Errorf("open vault copy: %w", err)
 	}
-	return parseBundle(plain)
+	v, card, err := parseBundle(plain)
+	if err == nil && card.Mode != mode {
+		// Anybody can encrypt to a GPG key: only a card of that mode has a creator.
+		return nil, nil, fmt.Errorf("open vault copy: %w: its card is of mode %s", ErrRecord, card.Mode)
+	}
+	return v, card, err
 }
 
 // NeedsPassphrase tells a copy that is locked to a passphrase from one that is
