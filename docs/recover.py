@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 LIMIT = (8 << 20) + (64 << 10)  # of a record, as stored and as decrypted
-ROOT = {"marker": ("vault backend", "layout"), "layout": ("epoch ids yaml", "previous types least_data least_parity")}
+ROOT = {"marker": ("vault backend", "layout"), "layout": ("epoch ids yaml", "previous nonce types least_data least_parity")}
 # What fields of JSON look like, as Python prints them.
 SHAPE = {"object": "[0-9a-f]{64}", "incarnation": "[0-9a-f]{32}", "supersedes": r"\[('[0-9a-f]{32}'(, )?)*\]",
          "features": r"\[.*\]", "nonce": "[A-Za-z0-9+/]{16}", "tag_key": "[A-Za-z0-9+/]{43}=", "tag": "[A-Za-z0-9+/]{22}==",
