@@ -247,3 +247,40 @@ func TestNeedsPassphrase(t *testing.T) {
 		}
 	}
 }
+
+// Anybody can encrypt to a GPG key: a copy that gpg opened must have a card of
+// a mode with a creator, or a provider could offer a vault of his own.
+func TestCopyIsOfItsMode(t *testing.T) {
+	fpr := newGPG(t)
+	v, _ := newVault(t)
+	ctx := context.Background()
+	for _, a := range []Access{{Serial: 1, Mode: Local}, {Serial: 1, Mode: Passphrase, Wrapped: []byte("x")}} {
+		card, err := v.Card(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := v.bundle(card)
+		if err != nil {
+			t.Fatal(err)
+		}
+		message, err := encryptTo(ctx, plain, []string{fpr}, "--hidden-recipient")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := OpenCopy(ctx, message, ""); !errors.Is(err, ErrRecord) {
+			t.Errorf("mode %s, encrypted to a GPG key: %v", a.Mode, err)
+		}
+	}
+	card, err := v.Card(Access{Serial: 1, Mode: Recipients, Recipients: []string{fpr}, Wrapped: []byte("x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	message, err := v.Export(card, "a passphrase")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(message)
+	if _, _, err := OpenCopy(ctx, block.Bytes, "a passphrase"); !errors.Is(err, ErrRecord) {
+		t.Errorf("mode recipients, locked to a passphrase: %v", err)
+	}
+}
