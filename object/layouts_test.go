@@ -180,6 +180,13 @@ func TestLayoutRefused(t *testing.T) {
 			}
 			r.mem[2].Set(manifest.NewRootName(manifest.RootLayout), body)
 		}, "b2: a layout of epoch 2 that this clone does not know"},
+		"it is marked for another layout": {func(t *testing.T, r *rig, v versions) {
+			message, err := manifest.SealMarker(r.vault, r.pool[2].ID, "unknown")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.mem[2].Set(manifest.NewRootName(manifest.RootMarker), message)
+		}, "b2: it is marked for a layout that this clone does not know"},
 		"absurdly many markers": {func(t *testing.T, r *rig, v versions) {
 			for range maxRootFiles {
 				r.mem[2].Set(manifest.NewRootName(manifest.RootMarker), []byte("x"))
