@@ -195,10 +195,12 @@ func setByte(data []byte, at int, value byte) []byte {
 // copies are faults of recovery files, and of what lies in a backend's root.
 func (f *forge) copies() {
 	doc := must(f.g.vault.Marshal())(f.t)
+	byPassphrase := vault.Access{Serial: 1, Mode: vault.Passphrase, Wrapped: []byte("x")}
+	own := must(f.g.vault.Card(byPassphrase))(f.t).String()
+	alien := must(f.other.Card(byPassphrase))(f.t).String()
 	local := must(f.g.vault.Card(vault.Access{Serial: 1, Mode: vault.Local}))(f.t).String()
-	alien := must(f.other.Card(vault.Access{Serial: 1, Mode: vault.Local}))(f.t).String()
 	line := base64.StdEncoding.EncodeToString(doc)
-	bundle := "shardraid-bundle-v1\n" + local + "\n" + line + "\n"
+	bundle := "shardraid-bundle-v1\n" + own + "\n" + line + "\n"
 	locked := f.lock([]byte(bundle), 4)
 	file := func(kind string, data []byte) []byte {
 		return pem.EncodeToMemory(&pem.Block{Type: kind, Headers: map[string]string{"Vault": f.g.vault.Fingerprint()}, Bytes: data})
@@ -224,7 +226,10 @@ func (f *forge) copies() {
 		add("trailing-byte", "a byte follows the message", wrap(append(slices.Clone(locked), 0)))
 		add("bundle-version", "it is a bundle of version 2", wrap(f.lock([]byte(strings.Replace(bundle, "v1", "v2", 1)), 4)))
 		add("bundle-behind", "a line follows the bundle", wrap(f.lock([]byte(bundle+"\n"), 4)))
-		add("bundle-other-card", "the card in it is another vault's", wrap(f.lock([]byte(strings.Replace(bundle, local, alien, 1)), 4)))
+		add("bundle-other-card", "the card in it is another vault's", wrap(f.lock([]byte(strings.Replace(bundle, own, alien, 1)), 4)))
+		if like.What == "copy" {
+			add("of-mode-local", "its card is of mode local, which has no copies", wrap(f.lock([]byte(strings.Replace(bundle, own, local, 1)), 4)))
+		}
 		if like.What == "recovery" {
 			add("pem-type", "its PEM type is another", file("SHARDRAID RECOVER", locked))
 			add("pem-cut", "its PEM end line is missing", like.Data[:len(like.Data)-20])

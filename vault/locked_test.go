@@ -198,7 +198,8 @@ func TestGPGIsMissing(t *testing.T) {
 // What nobody has encrypted is not opened, though gpg --decrypt shows it.
 func TestOnlyEncryptedMessagesOpen(t *testing.T) {
 	key := newGPG(t)
-	v, card := newVault(t)
+	v, _ := newVault(t)
+	card := newCardOf(t, v, Access{Serial: 1, Mode: Recipients, Recipients: []string{key}, Wrapped: []byte("x")})
 	for _, how := range []string{"--store", "--sign", "--encrypt"} {
 		store := func(plain []byte) []byte {
 			return gpg(t, plain, "--trust-model", "always", "--recipient", key, how)

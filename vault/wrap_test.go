@@ -191,8 +191,10 @@ func TestImport(t *testing.T) {
 
 // Inside the lock everything must belong together.
 func TestBundleRefuses(t *testing.T) {
-	v, card := newVault(t)
-	stranger, strangerCard := newVault(t)
+	v, _ := newVault(t)
+	stranger, _ := newVault(t)
+	byPassphrase := Access{Serial: 1, Mode: Passphrase, Wrapped: []byte("x")}
+	card, strangerCard := newCardOf(t, v, byPassphrase), newCardOf(t, stranger, byPassphrase)
 	good := bundleOf(t, v, card)
 	lines := bytes.SplitAfter(good, []byte("\n"))
 	join := func(lines ...[]byte) []byte { return bytes.Join(lines, nil) }
