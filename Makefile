@@ -44,7 +44,7 @@ lint: ## gofmt, vet, staticcheck, the list of mutants
 	go tool staticcheck ./...
 	@go run ./integration/mutants -check
 
-mutants: ## take each security check out once: a test must fail (about 10 minutes)
+mutants: ## take each security check out once: a test must fail (about 7 minutes)
 	go run ./integration/mutants
 
 golden: ## rewrite the golden vectors (a promise: only for a new format version)
