@@ -93,6 +93,9 @@ func WriteCreds(path string, v *vault.Vault) error {
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
 		err = os.Rename(tmp.Name(), path)
 	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
 	if err != nil {
 		return fmt.Errorf("write the key: %w", err)
 	}

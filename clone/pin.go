@@ -210,5 +210,17 @@ func (s *Dir) save(file string, set *Settings) (err error) {
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
-	return os.Rename(tmp.Name(), filepath.Join(s.path, file))
+	if err := os.Rename(tmp.Name(), filepath.Join(s.path, file)); err != nil {
+		return err
+	}
+	return syncDir(s.path)
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
 }
