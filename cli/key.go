@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) keyCommand() *cobra.Command {
-	key := &cobra.Command{Use: "key", Short: "who may open the remote"}
+	key := group("key", "who may open the remote")
 	add := func(use, short, long string, args cobra.PositionalArgs, run func(cmd *cobra.Command, r *repo, args []string) error) {
 		key.AddCommand(&cobra.Command{Use: use, Short: short, Long: long, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := a.findRepo(cmd.Context())
@@ -108,7 +108,7 @@ func rewrap(cmd *cobra.Command, r *repo, change func(ctx context.Context, v *vau
 		return err
 	}
 	defer pool.Close()
-	note(cmd, "changed in git; other clones learn of it by git annex sync")
+	note(cmd, "changed; other clones learn of it by git annex sync")
 	err = pool.ReplaceCopies(ctx, func(ctx context.Context) ([]byte, error) { return vault.SealCopy(ctx, v, card, passphrase) })
 	if err != nil {
 		return fmt.Errorf("some backends still hold the copy of before: when they answer, run shardraid key renew-copies: %w", err)
@@ -199,7 +199,7 @@ func keyRemove(cmd *cobra.Command, r *repo, args []string) error {
 		case len(a.Recipients)-len(left) < len(removed):
 			return "", fmt.Errorf("%s is no recipient; they are: %s", args[0], strings.Join(a.Recipients, ", "))
 		case len(left) == 0:
-			return "", errors.New("nobody would be left to open the remote")
+			return "", errors.New("nobody would be left to open the remote: add another recipient first")
 		}
 		a.Recipients = left
 		a.Wrapped, err = vault.Wrap(ctx, v, left)
@@ -264,8 +264,17 @@ func keyExport(cmd *cobra.Command, r *repo, args []string) error {
 	return nil
 }
 
+// keyImport asks for no creator: the key itself proves whose settings these
+// are.
 func keyImport(cmd *cobra.Command, r *repo, args []string) error {
-	set, err := r.settings(cmd)
+	set, err := r.fromGit(cmd.Context())
+	if err != nil {
+		return err
+	}
+	known, err := r.dir.Pinned()
+	if err == nil && known != nil {
+		err = known.Precedes(set)
+	}
 	if err != nil {
 		return err
 	}

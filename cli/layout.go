@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) layoutCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "layout", Short: "what the remote is made of"}
+	cmd := group("layout", "what the remote is made of")
 	cmd.AddCommand(&cobra.Command{
 		Use: "check FILE", Short: "is this layout valid, and what does it survive?", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -57,6 +57,11 @@ func commands(name string, failed *bool) *cobra.Command {
 	return root
 }
 
+// group is a command that only has others below it.
+func group(name, short string) *cobra.Command {
+	return &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+}
+
 // app is what the flags say.
 type app struct {
 	remote string

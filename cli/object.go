@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -65,7 +67,14 @@ func (a *app) getCommand() *cobra.Command {
 				return err
 			}
 			defer pool.Close()
+			_, missing := os.Stat(file)
 			if err := pool.Get(cmd.Context(), args[0], file, a.job(cmd)); err != nil {
+				if info, statErr := os.Stat(file); missing != nil && statErr == nil && info.Size() == 0 {
+					os.Remove(file)
+				}
+				if errors.Is(err, object.ErrAbsent) && !strings.Contains(args[0], "--") {
+					return fmt.Errorf("%q is no key of git-annex: git annex lookupkey FILE tells the key of a file, shardraid list those that are stored", args[0])
+				}
 				return fmt.Errorf("get %s: %w", args[0], err)
 			}
 			note(cmd, "wrote %s", file)

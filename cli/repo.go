@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,14 +38,11 @@ func (a *app) findRepo(ctx context.Context) (*repo, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, _ = git(ctx, "config", "--get-regexp", `^remote\..*\.annex-externaltype$`) // fails where there are none
-	var names []string
-	for line := range strings.Lines(out) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if value == "shardraid" {
-			names = append(names, strings.TrimSuffix(strings.TrimPrefix(key, "remote."), ".annex-externaltype"))
-		}
+	remotes := enabled(ctx)
+	if len(remotes) == 0 || a.remote != "" && remotes[a.remote] == "" {
+		remotes = known(ctx) // key import and key trust come before enableremote
 	}
+	names := slices.Sorted(maps.Keys(remotes))
 	switch {
 	case len(names) == 0:
 		return nil, errors.New("this repository has no shardraid remote: run git annex initremote, or git annex enableremote")
@@ -55,13 +53,38 @@ func (a *app) findRepo(ctx context.Context) (*repo, error) {
 	case !slices.Contains(names, a.remote):
 		return nil, fmt.Errorf("there is no shardraid remote %q here, only: %s", a.remote, strings.Join(names, ", "))
 	}
-	out, err = git(ctx, "config", "remote."+a.remote+".annex-uuid")
-	if err != nil {
-		return nil, err
-	}
-	r := &repo{name: a.remote, uuid: strings.TrimSpace(out), gitDir: gitDir}
+	r := &repo{name: a.remote, uuid: remotes[a.remote], gitDir: gitDir}
 	r.dir = clone.NewDir(gitDir, r.uuid)
 	return r, nil
+}
+
+// enabled returns the UUIDs, by name, of the shardraid remotes that this clone
+// uses.
+func enabled(ctx context.Context) map[string]string {
+	remotes := map[string]string{}
+	out, _ := git(ctx, "config", "--get-regexp", `^remote\..*\.annex-externaltype$`) // fails where there are none
+	for line := range strings.Lines(out) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		name := strings.TrimSuffix(strings.TrimPrefix(key, "remote."), ".annex-externaltype")
+		uuid, err := git(ctx, "config", "remote."+name+".annex-uuid")
+		if value == "shardraid" && err == nil {
+			remotes[name] = strings.TrimSpace(uuid)
+		}
+	}
+	return remotes
+}
+
+// known returns those that the git-annex branch knows.
+func known(ctx context.Context) map[string]string {
+	remotes := map[string]string{}
+	log, _ := git(ctx, "cat-file", "-p", "git-annex:remote.log") // fails where git-annex is not used
+	for line := range strings.Lines(log) {
+		uuid, _, _ := strings.Cut(line, " ")
+		if config := parseRemoteLog(log, uuid); config["externaltype"] == "shardraid" && config["name"] != "" {
+			remotes[config["name"]] = uuid
+		}
+	}
+	return remotes
 }
 
 // git runs git, which says itself what is wrong.

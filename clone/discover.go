@@ -107,7 +107,7 @@ func ReadKeyFile(ctx context.Context, path string) (*vault.Vault, *vault.Card, e
 	}
 	secret, err := ReadCreds(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: it is no recovery file either: shardraid key export writes one", err)
+		return nil, nil, fmt.Errorf("read %s: neither a whole recovery file, as shardraid key export writes it, nor a file of .git/annex/creds (%w)", path, err)
 	}
 	return vault.ParseAlone(secret)
 }

@@ -77,6 +77,15 @@ func TestFormerPlaceIsLeft(t *testing.T) {
 		former = append(former, Former{Name: b.Name, Remote: b.Remote, ID: b.ID, Store: r.mem[i]})
 	}
 	v.claim.Former = former
+	hollow := r.fork(t) // only what is in the root was copied
+	for name := range hollow.mem[0].Files() {
+		if strings.Contains(name, "/") {
+			hollow.mem[0].Delete(name)
+		}
+	}
+	if err := hollow.under(v.second).Claim(ctx, v.claim); err == nil || !strings.Contains(err.Error(), "copy them first") {
+		t.Errorf("the objects stayed behind: %v", err)
+	}
 	down := v.claim
 	down.Former = append([]Former(nil), former...)
 	faulty := backendtest.NewFaulty(r.mem[2])

@@ -97,7 +97,7 @@ type Placement struct {
 	Complete     bool // no shard is missing
 }
 
-var errOff = errors.New("switched off in the layout")
+var errOff = errors.New("not used: switched off in the layout, or not found")
 
 // New returns the Store of a layout whose backends have ids.
 func New(c Config) (*Store, error) {

@@ -42,7 +42,7 @@ func (s *Store) survey(ctx context.Context, b *member, c Claim) (g ground, err e
 	case ours:
 		return g, nil
 	case c.Known[b.ID]:
-		return g, errors.New("its marker is not there: not mounted, another account, or emptied: bring it back, or write state: off")
+		return g, errors.New("its marker is not there: not mounted, another account, or emptied: bring it back; if it has moved, copy its files there first; if it is lost, write state: off")
 	case sample != "" && foreign:
 		return g, fmt.Errorf("%s holds the files of another shardraid remote: name an empty folder instead, such as %s-2, or empty this one if nobody needs it", b.Remote, b.Remote)
 	case sample != "":
@@ -223,4 +223,25 @@ func readMarker(ctx context.Context, v *vault.Vault, store backends.Store, name 
 		return "", "", nil
 	}
 	return id, hash, nil
+}
+
+// movedWhole refuses a move that left the objects behind.
+func (s *Store) movedWhole(ctx context.Context, f Former) error {
+	i := s.index(f.ID)
+	if i < 0 || s.pool[i].store == nil {
+		return nil
+	}
+	hasObjects := func(store backends.Store) (bool, error) {
+		entries, err := store.List(ctx, "")
+		return slices.ContainsFunc(entries, func(e backends.Entry) bool { return len(e.Name) == 3 && e.Name[2] == '/' }), err
+	}
+	before, err := hasObjects(f.Store)
+	if err != nil || !before {
+		return err
+	}
+	now, err := hasObjects(s.pool[i].store)
+	if err == nil && !now {
+		err = fmt.Errorf("backend %s: its objects are still at its former place %s and not at %s: copy them first", f.Name, f.Remote, s.pool[i].Remote)
+	}
+	return err
 }
