@@ -204,21 +204,9 @@ func (p *apply) claim(ctx context.Context, v *vault.Vault, target *clone.Setting
 			return err
 		}
 	}
-	document, err := target.Document.Marshal()
-	if err != nil {
-		return err
-	}
-	pool, err := clone.Connect(v, target.Layout, "")
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
 	former, end := p.formerPlaces(target.Layout)
 	defer end()
-	return pool.Claim(ctx, object.Claim{
-		Known: known, Follows: target.Document.Follows, Document: document, Former: former,
-		Copy: func(ctx context.Context) ([]byte, error) { return vault.SealCopy(ctx, v, target.Card, passphrase) },
-	})
+	return clone.Claim(ctx, v, target, passphrase, object.Claim{Known: known, Former: former})
 }
 
 // formerPlaces connects the places that backends had under the layouts before

@@ -79,11 +79,7 @@ func keyShow(cmd *cobra.Command, r *repo, _ []string) error {
 // is for the day when git is lost.
 func rewrap(cmd *cobra.Command, r *repo, change func(ctx context.Context, v *vault.Vault, a *vault.Access) (passphrase string, err error)) error {
 	ctx := cmd.Context()
-	set, err := r.settings(cmd)
-	if err != nil {
-		return err
-	}
-	v, err := r.open(ctx, set)
+	set, v, err := r.opened(cmd)
 	if err != nil {
 		return err
 	}
@@ -119,11 +115,7 @@ func rewrap(cmd *cobra.Command, r *repo, change func(ctx context.Context, v *vau
 // keyRenew puts new copies of the vault on all backends that answer.
 func keyRenew(cmd *cobra.Command, r *repo, _ []string) error {
 	ctx := cmd.Context()
-	set, err := r.settings(cmd)
-	if err != nil {
-		return err
-	}
-	v, err := r.open(ctx, set)
+	set, v, err := r.opened(cmd)
 	if err != nil {
 		return err
 	}
@@ -235,11 +227,7 @@ func keyChange(cmd *cobra.Command, r *repo, _ []string) error {
 }
 
 func keyExport(cmd *cobra.Command, r *repo, args []string) error {
-	set, err := r.settings(cmd)
-	if err != nil {
-		return err
-	}
-	v, err := r.open(cmd.Context(), set)
+	set, v, err := r.opened(cmd)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func note(cmd *cobra.Command, format string, args ...any) {
 	fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...)
 }
 
-// print writes lines of the result.
+// show writes lines of the result.
 func show(cmd *cobra.Command, lines ...string) {
 	for _, line := range lines {
 		fmt.Fprintln(cmd.OutOrStdout(), line)

@@ -90,20 +90,15 @@ func fileName(key string) string {
 
 // open opens the store of the repository's remote, or of the layout named.
 func (a *app) open(cmd *cobra.Command) (*clone.Pool, error) {
-	ctx := cmd.Context()
 	if a.layout == "" {
 		if a.key != "" || a.vault != "" {
 			return nil, fmt.Errorf("--key and --vault go with --layout")
 		}
-		r, err := a.findRepo(ctx)
+		r, err := a.findRepo(cmd.Context())
 		if err != nil {
 			return nil, err
 		}
-		set, err := r.settings(cmd)
-		if err != nil {
-			return nil, err
-		}
-		v, err := r.open(ctx, set)
+		set, v, err := r.opened(cmd)
 		if err != nil {
 			return nil, err
 		}

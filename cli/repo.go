@@ -189,6 +189,16 @@ func (r *repo) open(ctx context.Context, set *clone.Settings) (*vault.Vault, err
 	return v, r.dir.Proved(set)
 }
 
+// opened returns the settings that this clone trusts and their vault.
+func (r *repo) opened(cmd *cobra.Command) (*clone.Settings, *vault.Vault, error) {
+	set, err := r.settings(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := r.open(cmd.Context(), set)
+	return set, v, err
+}
+
 // publish puts settings into git. Only git-annex can: enableremote makes it
 // ask our other half, which finds them staged.
 func (r *repo) publish(ctx context.Context, set *clone.Settings) error {

@@ -158,9 +158,8 @@ type vaultCopy struct {
 func vaultCopies(ctx context.Context, roots []*root) (copies []vaultCopy) {
 	for _, r := range roots {
 		for _, e := range object.RootFiles(r.entries, manifest.RootVault) {
-			message := make([]byte, max(e.Size, 0))
-			if n, err := r.store.Get(ctx, e.Name, message); err == nil {
-				copies = append(copies, vaultCopy{r.Name, message[:n]})
+			if message, err := object.ReadRoot(ctx, r.store, e); err == nil {
+				copies = append(copies, vaultCopy{r.Name, message})
 			}
 		}
 	}
@@ -234,12 +233,11 @@ func (f *Found) match(ctx context.Context, roots []*root) {
 	at := map[string]*root{}
 	for _, r := range roots {
 		for _, e := range object.RootFiles(r.entries, manifest.RootMarker) {
-			message := make([]byte, max(e.Size, 0))
-			n, err := r.store.Get(ctx, e.Name, message)
+			message, err := object.ReadRoot(ctx, r.store, e)
 			if err != nil {
 				continue
 			}
-			id, hash, err := manifest.ReadMarker(f.Vault, message[:n])
+			id, hash, err := manifest.ReadMarker(f.Vault, message)
 			if err == nil && f.markers[id] != f.Layout.Hash {
 				at[id], f.markers[id] = r, hash
 			}

@@ -84,19 +84,7 @@ func WriteCreds(path string, v *vault.Vault) error {
 		return fmt.Errorf("write the key: %w", err)
 	}
 	text := v.Fingerprint() + "\n" + base64.StdEncoding.EncodeToString(secret)
-	tmp, err := os.CreateTemp(filepath.Dir(path), "tmp") // for this user's eyes only
-	if err != nil {
-		return fmt.Errorf("write the key: %w", err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.WriteString(text)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
+	if err := replaceFile(path, []byte(text)); err != nil {
 		return fmt.Errorf("write the key: %w", err)
 	}
 	return nil

@@ -67,7 +67,7 @@ func chosenPassphrase(ctx context.Context, what string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if strings.Join(strings.Fields(again), " ") != strings.Join(strings.Fields(text), " ") {
+	if !vault.SamePassphrase(again, text) {
 		return "", errors.New("the two passphrases differ: nothing was changed; try again")
 	}
 	return text, nil

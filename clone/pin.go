@@ -186,7 +186,6 @@ func (s *Dir) load(file string) (*Settings, error) {
 	return set, nil
 }
 
-// save replaces the file as a whole and sees it to the disk.
 func (s *Dir) save(file string, set *Settings) (err error) {
 	card, signed := set.Values()
 	data, err := json.Marshal(pin{Version: 1, Vault: set.Card.Fingerprint(), Card: card, Layout: signed})
@@ -201,7 +200,13 @@ func (s *Dir) save(file string, set *Settings) (err error) {
 	if err := os.MkdirAll(s.path, 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(s.path, "tmp")
+	return replaceFile(filepath.Join(s.path, file), data)
+}
+
+// replaceFile replaces a file as a whole and sees it to the disk; it is for
+// this user's eyes only.
+func replaceFile(path string, data []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), "tmp")
 	if err != nil {
 		return err
 	}
@@ -210,10 +215,10 @@ func (s *Dir) save(file string, set *Settings) (err error) {
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp.Name(), filepath.Join(s.path, file)); err != nil {
+	if err := os.Rename(tmp.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(s.path)
+	return syncDir(filepath.Dir(path))
 }
 
 func syncDir(path string) error {

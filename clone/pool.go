@@ -1,6 +1,7 @@
 package clone
 
 import (
+	"context"
 	"slices"
 
 	"shardraid/backends"
@@ -37,6 +38,23 @@ func connect(v *vault.Vault, l *layout.Layout, journal string, markers map[strin
 	var err error
 	p.Store, err = object.New(object.Config{Vault: v, Layout: l, Stores: stores, Markers: markers, Journal: journal})
 	return p, err
+}
+
+// Claim puts settings in force on the backends of their layout; c says what
+// came before, and gets the rest here. The passphrase is for copies of a vault
+// in that mode.
+func Claim(ctx context.Context, v *vault.Vault, set *Settings, passphrase string, c object.Claim) (err error) {
+	if c.Document, err = set.Document.Marshal(); err != nil {
+		return err
+	}
+	c.Follows = set.Document.Follows
+	c.Copy = func(ctx context.Context) ([]byte, error) { return vault.SealCopy(ctx, v, set.Card, passphrase) }
+	pool, err := Connect(v, set.Layout, "")
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return pool.Claim(ctx, c)
 }
 
 // OpenBackend connects one backend, whose limits hold for this process.

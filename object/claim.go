@@ -64,9 +64,6 @@ func (s *Store) Claim(ctx context.Context, c Claim) (err error) {
 		if left[i], err = s.formerMarkers(ctx, f); err != nil {
 			return err
 		}
-		if err := s.movedWhole(ctx, f); err != nil {
-			return err
-		}
 	}
 	errs = s.each(ctx, 0, func(ctx context.Context, i int, b *member) error {
 		if found[i].marked {

@@ -128,7 +128,8 @@ func (s *Store) lookAgain(ctx context.Context, i int, b *member, c Claim) error 
 }
 
 // formerMarkers returns the markers of a backend at a place that it has left:
-// clones with the earlier layout would go on there.
+// clones with the earlier layout would go on there. It refuses a move that
+// left the objects behind.
 func (s *Store) formerMarkers(ctx context.Context, f Former) (names []string, err error) {
 	entries, err := f.Store.List(ctx, "")
 	if err != nil {
@@ -143,7 +144,19 @@ func (s *Store) formerMarkers(ctx context.Context, f Former) (names []string, er
 			names = append(names, e.Name)
 		}
 	}
-	return names, nil
+	i := s.index(f.ID)
+	if i < 0 || s.pool[i].store == nil || !hasObjects(entries) {
+		return names, nil
+	}
+	now, err := s.pool[i].store.List(ctx, "")
+	if err == nil && !hasObjects(now) {
+		err = fmt.Errorf("backend %s: its objects are still at its former place %s and not at %s: copy them first", f.Name, f.Remote, s.pool[i].Remote)
+	}
+	return names, err
+}
+
+func hasObjects(root []backends.Entry) bool {
+	return slices.ContainsFunc(root, func(e backends.Entry) bool { return len(e.Name) == 3 && e.Name[2] == '/' })
 }
 
 // readLayout opens a copy of a layout document; nil if it is not of this vault.
@@ -151,12 +164,11 @@ func (b *member) readLayout(ctx context.Context, v *vault.Vault, e backends.Entr
 	if e.Size > vault.MaxRecord {
 		return nil, nil
 	}
-	message := make([]byte, max(e.Size, 0))
-	n, err := b.store.Get(ctx, e.Name, message)
+	message, err := ReadRoot(ctx, b.store, e)
 	if err != nil {
 		return nil, err
 	}
-	body, err := manifest.OpenLayout(v, message[:n])
+	body, err := manifest.OpenLayout(v, message)
 	if err != nil {
 		return nil, nil // damaged, or of another vault
 	}
@@ -193,15 +205,24 @@ func RootFiles(root []backends.Entry, kind manifest.RootKind) (files []backends.
 	return files
 }
 
+// ReadRoot reads a file of a backend's root.
+func ReadRoot(ctx context.Context, store backends.Store, e backends.Entry) ([]byte, error) {
+	message := make([]byte, max(e.Size, 0))
+	n, err := store.Get(ctx, e.Name, message)
+	if err != nil {
+		return nil, err
+	}
+	return message[:n], nil
+}
+
 // FindLayouts opens the layout documents of this vault in a backend's root.
 func FindLayouts(ctx context.Context, v *vault.Vault, store backends.Store, root []backends.Entry) (bodies [][]byte) {
 	for _, e := range RootFiles(root, manifest.RootLayout) {
-		message := make([]byte, max(e.Size, 0))
-		n, err := store.Get(ctx, e.Name, message)
+		message, err := ReadRoot(ctx, store, e)
 		if err != nil {
 			continue
 		}
-		if body, err := manifest.OpenLayout(v, message[:n]); err == nil {
+		if body, err := manifest.OpenLayout(v, message); err == nil {
 			bodies = append(bodies, body)
 		}
 	}
@@ -223,25 +244,4 @@ func readMarker(ctx context.Context, v *vault.Vault, store backends.Store, name 
 		return "", "", nil
 	}
 	return id, hash, nil
-}
-
-// movedWhole refuses a move that left the objects behind.
-func (s *Store) movedWhole(ctx context.Context, f Former) error {
-	i := s.index(f.ID)
-	if i < 0 || s.pool[i].store == nil {
-		return nil
-	}
-	hasObjects := func(store backends.Store) (bool, error) {
-		entries, err := store.List(ctx, "")
-		return slices.ContainsFunc(entries, func(e backends.Entry) bool { return len(e.Name) == 3 && e.Name[2] == '/' }), err
-	}
-	before, err := hasObjects(f.Store)
-	if err != nil || !before {
-		return err
-	}
-	now, err := hasObjects(s.pool[i].store)
-	if err == nil && !now {
-		err = fmt.Errorf("backend %s: its objects are still at its former place %s and not at %s: copy them first", f.Name, f.Remote, s.pool[i].Remote)
-	}
-	return err
 }

@@ -73,7 +73,7 @@ func (r *Remote) create(ctx context.Context, s *annex.Session) error {
 			return err
 		}
 	}
-	if err := claim(ctx, v, set, who.passphrase); err != nil {
+	if err := clone.Claim(ctx, v, set, who.passphrase, object.Claim{}); err != nil {
 		return err
 	}
 	if err := p.dir.Pin(set); err != nil {
@@ -81,22 +81,6 @@ func (r *Remote) create(ctx context.Context, s *annex.Session) error {
 	}
 	announce(s, card, p.creds)
 	return writeSettings(s, set)
-}
-
-func claim(ctx context.Context, v *vault.Vault, set *clone.Settings, passphrase string) error {
-	pool, err := clone.Connect(v, set.Layout, "")
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	document, err := set.Document.Marshal()
-	if err != nil {
-		return err
-	}
-	return pool.Claim(ctx, object.Claim{
-		Document: document,
-		Copy:     func(ctx context.Context) ([]byte, error) { return vault.SealCopy(ctx, v, set.Card, passphrase) },
-	})
 }
 
 // announce says what the person must know about the key.

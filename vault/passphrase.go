@@ -134,6 +134,9 @@ func stretch(passphrase string, salt []byte, logN int) ([]byte, error) {
 	return []byte(hex.EncodeToString(key)), nil
 }
 
+// SamePassphrase reports whether two spellings are one passphrase.
+func SamePassphrase(a, b string) bool { return normal(a) == normal(b) }
+
 // normal makes one space of each run of white space, so that words may be
 // typed as they come.
 func normal(passphrase string) string { return strings.Join(strings.Fields(passphrase), " ") }
