@@ -163,7 +163,7 @@ func (p *apply) addFromBackends(ctx context.Context, v *vault.Vault) error {
 		p.heads = append(p.heads, p.attempt.Head())
 	}
 	for _, h := range p.heads {
-		pool, err := clone.Connect(v, h.Layout, "")
+		pool, err := clone.Connect(v, h.Layout, nil)
 		if err != nil {
 			return err
 		}

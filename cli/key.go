@@ -99,7 +99,7 @@ func rewrap(cmd *cobra.Command, r *repo, change func(ctx context.Context, v *vau
 	if err := r.publish(ctx, set); err != nil {
 		return err
 	}
-	pool, err := clone.Connect(v, set.Layout, "")
+	pool, err := clone.Connect(v, set.Layout, nil)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func keyRenew(cmd *cobra.Command, r *repo, _ []string) error {
 	if err != nil {
 		return err
 	}
-	pool, err := clone.Connect(v, set.Layout, "")
+	pool, err := clone.Connect(v, set.Layout, nil)
 	if err != nil {
 		return err
 	}

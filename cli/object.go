@@ -102,7 +102,7 @@ func (a *app) open(cmd *cobra.Command) (*clone.Pool, error) {
 		if err != nil {
 			return nil, err
 		}
-		return clone.Connect(v, set.Layout, "")
+		return clone.Connect(v, set.Layout, nil)
 	}
 	found, err := a.discover(cmd)
 	if err != nil {

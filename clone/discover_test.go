@@ -21,7 +21,7 @@ func remoteOf(t *testing.T, v *vault.Vault, dir string, n int) *Settings {
 	t.Setenv("RCLONE_CONFIG", filepath.Join(t.TempDir(), "rclone.conf"))
 	set := signed(t, v, 1, yaml(dir, n))
 	applied(t, v, set, nil)
-	pool, err := Connect(v, set.Layout, "")
+	pool, err := Connect(v, set.Layout, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ var content = bytes.Repeat([]byte("content "), 1000)
 
 func applied(t *testing.T, v *vault.Vault, set *Settings, known map[string]bool) {
 	t.Helper()
-	pool, err := Connect(v, set.Layout, "")
+	pool, err := Connect(v, set.Layout, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

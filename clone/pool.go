@@ -17,12 +17,12 @@ type Pool struct {
 }
 
 // Connect returns the store of a layout; no backend is touched yet. Journal is
-// where interrupted stores are kept, "" for nowhere.
-func Connect(v *vault.Vault, l *layout.Layout, journal string) (*Pool, error) {
+// where interrupted stores are kept, nil for nowhere.
+func Connect(v *vault.Vault, l *layout.Layout, journal object.Journal) (*Pool, error) {
 	return connect(v, l, journal, nil)
 }
 
-func connect(v *vault.Vault, l *layout.Layout, journal string, markers map[string]string) (*Pool, error) {
+func connect(v *vault.Vault, l *layout.Layout, journal object.Journal, markers map[string]string) (*Pool, error) {
 	if err := backends.Setup(); err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func Claim(ctx context.Context, v *vault.Vault, set *Settings, passphrase string
 	}
 	c.Follows = set.Document.Follows
 	c.Copy = func(ctx context.Context) ([]byte, error) { return vault.SealCopy(ctx, v, set.Card, passphrase) }
-	pool, err := Connect(v, set.Layout, "")
+	pool, err := Connect(v, set.Layout, nil)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,9 @@ func NewDir(gitDir, uuid string) *Dir {
 }
 
 // Journal is where interrupted stores are kept.
-func (s *Dir) Journal() string { return filepath.Join(s.path, "journal") }
+func (s *Dir) Journal() object.Journal {
+	return object.JournalDir(filepath.Join(s.path, "journal"))
+}
 
 func (s *Dir) wherePath(key string) string {
 	sum := sha256.Sum256([]byte(key))

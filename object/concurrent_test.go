@@ -14,7 +14,7 @@ import (
 
 func TestConcurrentKeys(t *testing.T) {
 	r := newRig(t, 4, 2, 7)
-	r.config.Journal, r.config.Memory = t.TempDir(), 2<<20
+	r.config.Journal, r.config.Memory = JournalDir(t.TempDir()), 2<<20
 	r.start()
 	var wg sync.WaitGroup
 	for n := range 8 {

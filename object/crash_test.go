@@ -19,8 +19,8 @@ func crash(t *testing.T, whole *rig, do func(ctx context.Context, r *rig) error,
 		}
 		for ; ; n += step {
 			r := whole.fork(t)
-			if whole.config.Journal != "" {
-				r.config.Journal = t.TempDir()
+			if whole.config.Journal != nil {
+				r.config.Journal = JournalDir(t.TempDir())
 				r.start()
 			}
 			ctx, cancel := context.WithCancel(ctx)
@@ -56,7 +56,7 @@ func eachCrashRig(t *testing.T, fn func(t *testing.T, r *rig, size int)) {
 			t.Parallel()
 			r := newRig(t, c.k, c.m, c.n)
 			if c.journal {
-				r.config.Journal = t.TempDir()
+				r.config.Journal = JournalDir(t.TempDir())
 			}
 			fn(t, r, c.size)
 		})

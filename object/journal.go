@@ -1,16 +1,11 @@
 package object
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
-
-	"github.com/gofrs/flock"
 
 	"shardraid/manifest"
 	"shardraid/vault"
@@ -26,10 +21,9 @@ const maxResume = 24 * time.Hour
 type journal struct {
 	head     journalHead
 	segments map[int]manifest.Segment
-	lock     *flock.Flock
 
 	mu   sync.Mutex
-	file *os.File
+	file JournalFile
 }
 
 // journalHead is the first line; the others are journalSegments.
@@ -50,21 +44,20 @@ type journalSegment struct {
 
 // openJournal returns the journal of an object's store, with what is left of
 // an interrupted one where that fits, or nil where there can be none: no
-// directory, or another process stores the same object now.
+// journal, or another process stores the same object now.
 func (s *Store) openJournal(id vault.ObjectID, want journalHead) (*journal, error) {
-	if s.journal == "" {
+	if s.journal == nil {
 		return nil, nil
 	}
-	if err := os.MkdirAll(s.journal, 0o700); err != nil {
+	file, err := s.journal.Open(id.String())
+	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	name := filepath.Join(s.journal, id.String())
-	lock := flock.New(name + ".lock")
-	if ok, err := lock.TryLock(); err != nil || !ok {
-		return nil, err
+	if file == nil {
+		return nil, nil
 	}
-	j := &journal{lock: lock, segments: map[int]manifest.Segment{}}
-	if err := j.load(name, want); err != nil {
+	j := &journal{file: file, segments: map[int]manifest.Segment{}}
+	if err := j.load(want); err != nil {
 		j.close(false)
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
@@ -72,21 +65,18 @@ func (s *Store) openJournal(id vault.ObjectID, want journalHead) (*journal, erro
 }
 
 // load reads what is there and begins anew unless it fits.
-func (j *journal) load(name string, want journalHead) (err error) {
-	if j.file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+func (j *journal) load(want journalHead) error {
+	data, err := j.file.Read()
+	if err != nil {
 		return err
 	}
 	j.head = want
-	if old, segments, end := readJournal(j.file); old != nil {
+	if old, segments, end := parseJournal(data); old != nil {
 		fits := *old
 		fits.Started, fits.Incarnation = want.Started, want.Incarnation
 		if fits == want && time.Since(old.Started) < maxResume && time.Since(old.Started) >= 0 {
 			j.head, j.segments = *old, segments
-			if err := j.file.Truncate(end); err != nil { // a line cut off by a kill
-				return err
-			}
-			_, err = j.file.Seek(end, 0)
-			return err
+			return j.file.Cut(end) // a line cut off by a kill
 		}
 	}
 	return j.restart(want)
@@ -95,24 +85,19 @@ func (j *journal) load(name string, want journalHead) (err error) {
 // restart forgets all segments and takes another incarnation.
 func (j *journal) restart(head journalHead) error {
 	j.head, j.segments = head, map[int]manifest.Segment{}
-	if err := j.file.Truncate(0); err != nil {
-		return err
-	}
-	if _, err := j.file.Seek(0, 0); err != nil {
+	if err := j.file.Cut(0); err != nil {
 		return err
 	}
 	return j.append(head)
 }
 
-// readJournal returns nil where there is no head, and the offset after the
+// parseJournal returns nil where there is no head, and the offset after the
 // last whole line.
-func readJournal(file *os.File) (head *journalHead, segments map[int]manifest.Segment, end int64) {
+func parseJournal(data []byte) (head *journalHead, segments map[int]manifest.Segment, end int) {
 	segments = map[int]manifest.Segment{}
-	r := bufio.NewReader(file)
-	for {
-		line, err := r.ReadBytes('\n')
-		if err != nil {
-			return head, segments, end
+	for line := range bytes.Lines(data) {
+		if line[len(line)-1] != '\n' {
+			break
 		}
 		if head == nil {
 			if json.Unmarshal(line, &head) != nil || head == nil || head.Version != 1 {
@@ -121,12 +106,13 @@ func readJournal(file *os.File) (head *journalHead, segments map[int]manifest.Se
 		} else {
 			var seg journalSegment
 			if json.Unmarshal(line, &seg) != nil {
-				return head, segments, end
+				break
 			}
 			segments[seg.Index] = seg.Segment
 		}
-		end += int64(len(line))
+		end += len(line)
 	}
+	return head, segments, end
 }
 
 // note adds a segment that is stored.
@@ -143,13 +129,10 @@ func (j *journal) append(value any) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	line, err := json.Marshal(value)
+	if err == nil {
+		err = j.file.Append(append(line, '\n'))
+	}
 	if err != nil {
-		return err
-	}
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("write journal: %w", err)
-	}
-	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	return nil
@@ -157,18 +140,8 @@ func (j *journal) append(value any) error {
 
 // close lets the journal go; done removes it, since there is nothing to resume.
 func (j *journal) close(done bool) {
-	if j == nil {
-		return
-	}
-	if j.file != nil {
-		if done {
-			os.Remove(j.file.Name()) // while locked: nobody else has it open
-		}
-		j.file.Close()
-	}
-	j.lock.Unlock()
-	if done {
-		os.Remove(j.lock.Path())
+	if j != nil {
+		j.file.Close(done)
 	}
 }
 
@@ -176,15 +149,11 @@ func (j *journal) close(done bool) {
 // never completed. Another process may be at it just now; that is as good.
 func (s *Store) diedHere(id vault.ObjectID) func(*incarnation) bool {
 	var own vault.Incarnation
-	if s.journal != "" {
-		file, err := os.Open(filepath.Join(s.journal, id.String()))
-		if err == nil {
-			defer file.Close()
-			if head, _, _ := readJournal(file); head != nil {
+	if s.journal != nil {
+		if data, err := s.journal.Read(id.String()); err == nil {
+			if head, _, _ := parseJournal(data); head != nil {
 				own = head.Incarnation
 			}
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return nil
 		}
 	}
 	return func(inc *incarnation) bool { return !own.IsZero() && inc.id == own }

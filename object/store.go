@@ -27,9 +27,8 @@ type Config struct {
 	// id, are marked, where that is not the hash of the layout: after an
 	// apply that was cut off.
 	Markers map[string]string
-	// Journal is the directory where interrupted stores are kept for resuming;
-	// "" for none.
-	Journal string
+	// Journal keeps interrupted stores for resuming; nil for none.
+	Journal Journal
 	// Memory bounds the segments in memory, of all jobs together, in bytes;
 	// 0 means DefaultMemory.
 	Memory int64
@@ -61,7 +60,7 @@ type Store struct {
 	silence  int // the least m of all layouts so far: so many backends may be silent
 	budget   *budget
 	cpu      *semaphore.Weighted // segments being coded at once
-	journal  string
+	journal  Journal
 	patience time.Duration
 
 	mu    sync.Mutex

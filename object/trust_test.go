@@ -294,7 +294,8 @@ func TestDegradedStore(t *testing.T) {
 
 func TestResume(t *testing.T) {
 	w := newWorld(t, 2, 1, 3)
-	w.config.Journal = t.TempDir()
+	journal := t.TempDir()
+	w.config.Journal = object.JournalDir(journal)
 	w.config.Memory = 300 << 10 // one segment at a time
 	w.reopen()
 	want := content(1, 10*128<<10)
@@ -311,7 +312,7 @@ func TestResume(t *testing.T) {
 	if here, err := w.check("k"); here || err != nil {
 		t.Errorf("interrupted: %v, %v", here, err)
 	}
-	journals, _ := filepath.Glob(w.config.Journal + "/*")
+	journals, _ := filepath.Glob(journal + "/*")
 	if len(journals) == 0 {
 		t.Fatal("no journal")
 	}
@@ -327,7 +328,7 @@ func TestResume(t *testing.T) {
 		t.Errorf("%d puts on a backend, though half was stored", puts)
 	}
 	w.wantContent("k", want)
-	if journals, _ := filepath.Glob(w.config.Journal + "/*"); len(journals) != 0 {
+	if journals, _ := filepath.Glob(journal + "/*"); len(journals) != 0 {
 		t.Errorf("journal left: %v", journals)
 	}
 
@@ -341,7 +342,7 @@ func TestResume(t *testing.T) {
 	// what is in the journal is garbage
 	w.remove("k")
 	interrupt(want)
-	journals, _ = filepath.Glob(w.config.Journal + "/*")
+	journals, _ = filepath.Glob(journal + "/*")
 	for _, j := range journals {
 		os.WriteFile(j, []byte("{}\ngarbage\n"), 0o600)
 	}
