@@ -59,6 +59,8 @@ type Vault struct {
 	owner   *openpgp.Entity // signs the vault, the layout and the markers
 	rand    io.Reader
 
+	envelope Envelope // of a simulation; nil for OpenPGP
+
 	mu sync.Mutex // OpenPGP keys remember what was verified: one use at a time
 }
 
