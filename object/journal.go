@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	"shardraid/manifest"
@@ -21,9 +20,7 @@ const maxResume = 24 * time.Hour
 type journal struct {
 	head     journalHead
 	segments map[int]manifest.Segment
-
-	mu   sync.Mutex
-	file JournalFile
+	file     JournalFile
 }
 
 // journalHead is the first line; the others are journalSegments.
@@ -126,8 +123,6 @@ func (j *journal) note(index int, seg manifest.Segment) error {
 
 // append writes one line and sees it to the disk.
 func (j *journal) append(value any) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	line, err := json.Marshal(value)
 	if err == nil {
 		err = j.file.Append(append(line, '\n'))

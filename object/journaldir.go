@@ -25,7 +25,8 @@ type Journal interface {
 // JournalFile is one file that this process holds.
 type JournalFile interface {
 	Read() ([]byte, error)
-	// Append adds a line and sees it to the disk.
+	// Append adds a whole line and sees it to the disk. Several may do so at
+	// once.
 	Append(line []byte) error
 	// Cut keeps the first size bytes.
 	Cut(size int) error
