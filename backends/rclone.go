@@ -2,7 +2,6 @@ package backends
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,29 +73,6 @@ func openWith(opts Options, newFs func(context.Context) (fs.Fs, error)) *Rclone 
 		requests: requestLimiter(opts.Requests),
 		slots:    make(chan struct{}, opts.Transfers),
 	}
-}
-
-// About returns the free space, if the backend says.
-func (r *Rclone) About(ctx context.Context) (free int64, ok bool) {
-	free, err := do(ctx, r, "about", "", func(ctx context.Context, f fs.Fs, _ *Job) (int64, error) {
-		about := f.Features().About
-		if about == nil {
-			return 0, errors.ErrUnsupported
-		}
-		usage, err := about(ctx)
-		switch {
-		case err != nil:
-			return 0, err
-		case usage == nil:
-			return 0, errors.ErrUnsupported
-		case usage.Free != nil:
-			return *usage.Free, nil
-		case usage.Total != nil && usage.Used != nil:
-			return max(0, *usage.Total-*usage.Used), nil
-		}
-		return 0, errors.ErrUnsupported
-	})
-	return free, err == nil
 }
 
 // Close ends the connection. A later operation would make a new one.

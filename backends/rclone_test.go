@@ -53,14 +53,14 @@ func TestHashWhereItIsFree(t *testing.T) {
 	}
 }
 
-func TestAbout(t *testing.T) {
+func TestFree(t *testing.T) {
 	disk := backends.Open(backends.Options{Remote: t.TempDir()})
-	if free, ok := disk.About(ctx); !ok || free <= 0 {
-		t.Errorf("disk: %d, %v", free, ok)
+	if free, err := disk.Free(ctx); err != nil || free <= 0 {
+		t.Errorf("disk: %d, %v", free, err)
 	}
 	mem := backends.Open(backends.Options{Remote: ":memory:about"})
-	if _, ok := mem.About(ctx); ok {
-		t.Error("memory knows its free space")
+	if _, err := mem.Free(ctx); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("memory knows its free space: %v", err)
 	}
 }
 

@@ -11,6 +11,9 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrTooLarge is returned when the file is larger than the caller's buffer.
 	ErrTooLarge = errors.New("larger than expected")
+	// ErrFull is returned when the store takes no more bytes: another place serves better than
+	// another try.
+	ErrFull = errors.New("no space left")
 )
 
 // Entry is one line of a listing.
@@ -41,4 +44,8 @@ type Store interface {
 
 	// Remove removes the file; ErrNotFound when it is not there.
 	Remove(ctx context.Context, name string) error
+
+	// Free returns how many bytes may still be stored, as the store says, which may be stale or
+	// wrong. The error is errors.ErrUnsupported where it does not say.
+	Free(ctx context.Context) (bytes int64, err error)
 }

@@ -145,6 +145,16 @@ func (f *Faulty) Remove(ctx context.Context, name string) error {
 	return f.end("remove", name, act, f.store.Remove(ctx, name))
 }
 
+// Free passes the question on, unless a fault has it otherwise.
+func (f *Faulty) Free(ctx context.Context) (int64, error) {
+	act, err := f.begin(ctx, "free", "")
+	if err != nil {
+		return 0, err
+	}
+	bytes, err := f.store.Free(ctx)
+	return bytes, f.end("free", "", act, err)
+}
+
 // begin counts the call, finds the fault that hits it, and does what comes before the store.
 func (f *Faulty) begin(ctx context.Context, op, name string) (Action, error) {
 	act, err := f.pick(op, name)

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"context"
 	"crypto/md5"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -84,6 +85,14 @@ func (m *Memory) Remove(ctx context.Context, name string) error {
 		return fmt.Errorf("remove %s: %w", name, backends.ErrNotFound)
 	}
 	return nil
+}
+
+// Free is unsupported: the map has no end.
+func (m *Memory) Free(ctx context.Context) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, fmt.Errorf("free: %w", err)
+	}
+	return 0, fmt.Errorf("free: %w", errors.ErrUnsupported)
 }
 
 // Set stores a copy of data behind everyone's back.
