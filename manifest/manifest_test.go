@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -234,14 +235,16 @@ func TestRecords(t *testing.T) {
 	v := newVault(t)
 	id, inc := v.ObjectID("k"), vault.Incarnation{3}
 	move := Move{Object: id, Incarnation: inc, Segment: 70000, Shard: 5, Backend: strings.Repeat("a", 13), Copy: CopyID{1}, Hash: "md5:ff"}
-	message, err := move.Seal(v)
+	also := move
+	also.Segment, also.Hash = 7, ""
+	message, err := SealMoves(v, []Move{move, also})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := OpenMove(v, id, inc, message); err != nil || got != move {
+	if got, err := OpenMoves(v, id, inc, message); err != nil || !slices.Equal(got, []Move{move, also}) {
 		t.Errorf("move: %+v, %v", got, err)
 	}
-	if _, err := OpenMove(v, id, vault.Incarnation{4}, message); !errors.Is(err, ErrInvalid) {
+	if _, err := OpenMoves(v, id, vault.Incarnation{4}, message); !errors.Is(err, ErrInvalid) {
 		t.Errorf("move of another incarnation: %v", err)
 	}
 	if OpenTombstone(v, id, inc, message) == nil {
@@ -367,7 +370,7 @@ func TestGoldenRecords(t *testing.T) {
 	if !ok || name.Incarnation != g.Incarnation || name.Segment != 258 || name.Shard != 3 || name.Copy != (CopyID{4}) {
 		t.Errorf("golden name %s reads as %+v", g.Name, name)
 	}
-	if _, err := OpenMove(v, g.Object, g.Incarnation, unbase(t, g.Move)); err != nil {
+	if _, err := OpenMoves(v, g.Object, g.Incarnation, unbase(t, g.Move)); err != nil {
 		t.Error(err)
 	}
 	if err := OpenTombstone(v, g.Object, g.Incarnation, unbase(t, g.Tombstone)); err != nil {
@@ -399,7 +402,7 @@ func writeGolden(t *testing.T, file string) {
 	g.Manifest, g.Inline = b64(g.Want.Seal(v)), b64(g.WantInline.Seal(v))
 	g.Body = b64(g.Want.marshal(v.SealedKey(g.Want.Incarnation), rand.NewChaCha8([32]byte{})))
 	g.Name = Name{g.Incarnation, KindShard, 258, 3, CopyID{4}}.Format(v.Names(g.BackendID))
-	g.Move = b64(Move{Object: g.Object, Incarnation: g.Incarnation, Backend: g.BackendID}.Seal(v))
+	g.Move = b64(SealMoves(v, []Move{{Object: g.Object, Incarnation: g.Incarnation, Backend: g.BackendID}}))
 	g.Tombstone, g.Doom = b64(SealTombstone(v, g.Object, g.Incarnation)), b64(SealDoom(v, g.Object, g.Incarnation))
 	g.Marker = b64(SealMarker(v, g.BackendID, ""))
 	if err := os.WriteFile(file, []byte(toJSON(t, g)), 0o644); err != nil {

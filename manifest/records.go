@@ -26,19 +26,56 @@ type Move struct {
 	Hash        string            `json:"hash,omitempty"`
 }
 
-// Seal returns the bytes of one copy of the record.
-func (m Move) Seal(v *vault.Vault) ([]byte, error) { return sealJSON(v, moveKind, m) }
+// maxMoves bounds the places of one record.
+const maxMoves = 4096
 
-// OpenMove reads one copy of a move of this incarnation.
-func OpenMove(v *vault.Vault, id vault.ObjectID, inc vault.Incarnation, message []byte) (Move, error) {
-	var m Move
-	if err := openJSON(v, moveKind, message, &m); err != nil {
-		return m, err
+// moves is the body of a record of moves: the first, and all others of the
+// same incarnation that were made together with it.
+type moves struct {
+	Move
+	Also []moved `json:"also,omitempty"`
+}
+
+type moved struct {
+	Segment uint32 `json:"segment"`
+	Shard   uint8  `json:"shard"`
+	Backend string `json:"backend"`
+	Copy    CopyID `json:"copy"`
+	Hash    string `json:"hash,omitempty"`
+}
+
+// SealMoves returns the bytes of one copy of a record of moves, which are all
+// of one incarnation.
+func SealMoves(v *vault.Vault, list []Move) ([]byte, error) {
+	if len(list) == 0 || len(list) > maxMoves {
+		return nil, fmt.Errorf("write %s: %d moves, 1 to %d fit", moveKind, len(list), maxMoves)
 	}
-	if m.Object != id || m.Incarnation != inc || !validBackendID(m.Backend) || len(m.Hash) > 200 {
-		return m, fmt.Errorf("%w: it belongs to another object", ErrInvalid)
+	body := moves{Move: list[0]}
+	for _, m := range list[1:] {
+		body.Also = append(body.Also, moved{m.Segment, m.Shard, m.Backend, m.Copy, m.Hash})
 	}
-	return m, nil
+	return sealJSON(v, moveKind, body)
+}
+
+// OpenMoves reads one copy of a record of moves of this incarnation.
+func OpenMoves(v *vault.Vault, id vault.ObjectID, inc vault.Incarnation, message []byte) ([]Move, error) {
+	var body moves
+	if err := openJSON(v, moveKind, message, &body); err != nil {
+		return nil, err
+	}
+	if body.Object != id || body.Incarnation != inc {
+		return nil, fmt.Errorf("%w: it belongs to another object", ErrInvalid)
+	}
+	list := []Move{body.Move}
+	for _, m := range body.Also {
+		list = append(list, Move{id, inc, m.Segment, m.Shard, m.Backend, m.Copy, m.Hash})
+	}
+	for _, m := range list {
+		if !validBackendID(m.Backend) || len(m.Hash) > 200 || len(list) > maxMoves {
+			return nil, fmt.Errorf("%w: a move to nowhere", ErrInvalid)
+		}
+	}
+	return list, nil
 }
 
 // verdict is the body of tombstones and doom markers.
@@ -77,6 +114,23 @@ func openVerdict(v *vault.Vault, kind string, id vault.ObjectID, inc vault.Incar
 		return fmt.Errorf("%w: it belongs to another object", ErrInvalid)
 	}
 	return nil
+}
+
+// OwnerOf returns to which object a move, tombstone or doom marker belongs,
+// where only its place is known.
+func OwnerOf(v *vault.Vault, kind Kind, message []byte) (id vault.ObjectID, err error) {
+	line := map[Kind]string{KindMove: moveKind, KindTombstone: tombstoneKind, KindDoom: doomKind}[kind]
+	body, err := v.OpenRecord(line, message)
+	if err != nil {
+		return id, err
+	}
+	var got struct {
+		Object vault.ObjectID `json:"object"`
+	}
+	if err := json.Unmarshal(body, &got); err != nil {
+		return id, fmt.Errorf("%w: %v", ErrInvalid, err)
+	}
+	return got.Object, nil
 }
 
 type marker struct {

@@ -57,9 +57,22 @@ func (s *Store) checkOnce(ctx context.Context, key string, job *Job) (bool, erro
 }
 
 // restoreCopies puts copies of a manifest back until m+1 backends have one.
-// At most m of them may share a domain.
 func (s *Store) restoreCopies(ctx context.Context, v *view, inc *incarnation, job *Job) error {
-	have := append([]int(nil), inc.valid...)
+	have, err := s.spread(v, inc, inc.valid, "its manifest", func(b *member) error {
+		err := s.putManifest(ctx, b, inc.manifest)
+		if err == nil {
+			job.debug("backend %s: put a copy of manifest %s back", b.Name, inc.id)
+		}
+		return err
+	})
+	inc.valid = have
+	return err
+}
+
+// spread puts copies of a record on backends that have none until m+1 have
+// one, and returns all that have. At most m of them may share a domain.
+func (s *Store) spread(v *view, inc *incarnation, have []int, what string, put func(b *member) error) ([]int, error) {
+	have = slices.Clone(have)
 	perDomain := map[string]int{}
 	for _, i := range have {
 		perDomain[s.pool[i].Domain]++
@@ -73,19 +86,18 @@ func (s *Store) restoreCopies(ctx context.Context, v *view, inc *incarnation, jo
 		if slices.Contains(have, i) || perDomain[b.Domain] >= s.parity {
 			continue
 		}
-		if err := s.putManifest(ctx, b, inc.manifest); err != nil {
+		if err := put(b); err != nil {
 			last = err
 			continue
 		}
 		have = append(have, i)
 		perDomain[b.Domain]++
-		job.debug("backend %s: put a copy of manifest %s back", b.Name, inc.id)
 	}
 	if len(have) > s.parity {
-		return nil
+		return have, nil
 	}
 	if last == nil {
 		last = errors.New("no other backend may take a copy")
 	}
-	return fmt.Errorf("its manifest is on %d of at least %d backends: %w", len(have), s.parity+1, last)
+	return have, fmt.Errorf("%s is on %d of at least %d backends: %w", what, len(have), s.parity+1, last)
 }

@@ -10,6 +10,8 @@ var (
 	// ErrAbsent is returned by Get where it is proved that the object is not
 	// here.
 	ErrAbsent = errors.New("not stored here")
+	// errGivenUp: a person said that the backend will not come back.
+	errGivenUp = errors.New("given up as lost")
 	// errInterfered: another clone removes or collects what is being stored.
 	errInterfered = errors.New("removed or collected by another clone meanwhile")
 )

@@ -24,6 +24,8 @@ type fetch struct {
 	have  []bool // shards in buf that passed their tag
 	todo  []source
 	bad   []Cause
+	// spoiled are the places of shards that are not what was stored.
+	spoiled []source
 }
 
 // source is a shard at a place where it may be read.
@@ -46,8 +48,7 @@ func (s *Store) fetchSegment(ctx context.Context, v *view, inc *incarnation, i i
 	if err != nil {
 		return nil, err
 	}
-	f := &fetch{store: s, job: job, inc: inc, id: i, code: code, buf: buf, have: make([]bool, code.Shards())}
-	f.sources(v)
+	f := s.newFetch(v, inc, i, code, buf, job)
 	if err := f.read(ctx, m.Data); err != nil {
 		return nil, err
 	}
@@ -64,6 +65,12 @@ func (s *Store) fetchSegment(ctx context.Context, v *view, inc *incarnation, i i
 		return nil, errors.Join(fmt.Errorf("segment %d: %w", i, erasure.ErrSeal), err)
 	}
 	return f.openSubset(ctx)
+}
+
+func (s *Store) newFetch(v *view, inc *incarnation, i int, code *erasure.Code, buf []byte, job *Job) *fetch {
+	f := &fetch{store: s, job: job, inc: inc, id: i, code: code, buf: buf, have: make([]bool, code.Shards())}
+	f.sources(v)
+	return f
 }
 
 // sources lists where the shards may be, the backends first that would be
@@ -203,6 +210,7 @@ func (f *fetch) failed(ctx context.Context, src source, err error) {
 	}
 	if errors.Is(err, errDamagedShard) {
 		f.job.damaged(name, "shard")
+		f.spoiled = append(f.spoiled, src)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // homes is which backend gets which shard of a segment.
 type homes struct {
 	store *Store
+	seen  *view
 	own   []int // shard numbers
 
 	mu sync.Mutex
@@ -21,7 +22,7 @@ type homes struct {
 func (p *put) homes() *homes {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	h := &homes{store: p.store, at: slices.Clone(p.own), no: map[int]bool{}}
+	h := &homes{store: p.store, seen: p.seen, at: slices.Clone(p.own), no: map[int]bool{}}
 	for j, at := range h.at {
 		h.own = append(h.own, j)
 		h.no[at] = true
@@ -66,7 +67,7 @@ func (h *homes) spare(j int) int {
 		}
 	}
 	for i, b := range h.store.pool {
-		if !h.no[i] && b.State == layout.Active && b.store != nil && perDomain[b.Domain] < h.store.parity {
+		if !h.no[i] && b.State == layout.Active && h.seen.errs[i] == nil && b.hasRoom(0) && perDomain[b.Domain] < h.store.parity {
 			h.no[i] = true
 			h.at[j] = i
 			break

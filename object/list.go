@@ -3,6 +3,7 @@ package object
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -148,3 +149,26 @@ func (s *Store) listed(ctx context.Context, id vault.ObjectID, errs []error, dir
 	}
 	return l, ok
 }
+
+// whose opens records in a directory until one says to which object it belongs.
+func (s *Store) whose(ctx context.Context, b *member, dir string, files []file, job *Job) (id vault.ObjectID, ok bool) {
+	if id, ok := s.identify(ctx, b, dir, files, job); ok {
+		return id, true
+	}
+	for _, f := range files {
+		if f.Kind != manifest.KindTombstone && f.Kind != manifest.KindDoom && f.Kind != manifest.KindMove || f.size > vault.MaxRecord {
+			continue
+		}
+		message := make([]byte, max(f.size, 0))
+		n, err := b.store.Get(ctx, dir+"/"+f.Format(b.names), message)
+		if err == nil {
+			id, err = manifest.OwnerOf(s.vault, f.Kind, message[:n])
+		}
+		if err == nil && b.names.Dir(id) == dir {
+			return id, true
+		}
+	}
+	return id, false
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

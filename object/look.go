@@ -39,10 +39,22 @@ type incarnation struct {
 	valid    []int              // backends on which a copy opened
 	broken   []int              // backends on which a copy is not what was stored
 	unread   []int              // backends on which a copy could not be read
-	moves    []manifest.Move
+	moves    map[shardID][]told
 	tombs    []int // backends on which its tombstone opened
 	dooms    []int // backends on which its doom marker opened
 	doubt    []int // backends on which one of the two could not be read
+}
+
+// shardID is one shard of an incarnation.
+type shardID struct {
+	segment uint32
+	shard   uint8
+}
+
+// told is a move and where records say so.
+type told struct {
+	manifest.Move
+	holders []int // backends
 }
 
 // place is a file on one backend.
@@ -56,6 +68,7 @@ type looking struct {
 	prove    bool          // read the markers: a not-found shall be definite
 	copies   int           // so many copies of a manifest are opened
 	patience time.Duration // see Store.each
+	without  []int         // backends given up as lost: not asked, and silent
 }
 
 // maxIncarnations bounds what a provider can make us read by inventing names.
@@ -65,6 +78,9 @@ const maxIncarnations = 256
 func (s *Store) look(ctx context.Context, id vault.ObjectID, how looking, job *Job) (*view, error) {
 	v := &view{id: id, files: make([][]file, len(s.pool)), incs: map[vault.Incarnation]*incarnation{}}
 	v.errs = s.each(ctx, how.patience, func(ctx context.Context, i int, b *member) error {
+		if slices.Contains(how.without, i) {
+			return errGivenUp
+		}
 		files, err := b.list(ctx, id)
 		if err == nil && how.prove {
 			err = b.prove(ctx)
@@ -91,6 +107,7 @@ func (s *Store) look(ctx context.Context, id vault.ObjectID, how looking, job *J
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
+	s.suspect(v, job)
 	return v, nil
 }
 

@@ -37,6 +37,7 @@ func (s *Store) Put(ctx context.Context, key string, src io.ReaderAt, size int64
 type put struct {
 	store   *Store
 	job     *Job
+	seen    *view // of the object, before the store
 	code    *erasure.Code
 	src     io.ReaderAt
 	m       *manifest.Manifest
@@ -56,13 +57,14 @@ func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size i
 	if err != nil {
 		return err
 	}
+	s.askRoom(ctx, v)
 	if err := s.quorum(v, nil); err != nil {
 		return err
 	}
 	if stored, err := s.storedAlready(ctx, v, src, size, job); stored || err != nil {
 		return err
 	}
-	p := &put{store: s, job: job, src: src, meter: meter{report: job.progress}}
+	p := &put{store: s, job: job, seen: v, src: src, meter: meter{report: job.progress}}
 	if err := p.plan(v, key, size); err != nil {
 		return err
 	}
@@ -87,7 +89,9 @@ func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size i
 	}
 	success = true
 	job.progress(size)
-	p.reportMissing()
+	if err := p.reportMissing(); err != nil {
+		job.info("shards are missing, and that cannot be noted for the next process (run shardraid repair later): %v", err)
+	}
 	s.buryAll(ctx, v, p.m.Supersedes, job)
 	return nil
 }
@@ -106,18 +110,19 @@ func (p *put) plan(v *view, key string, size int64) (err error) {
 	if p.code, err = s.code(p.m.Data, p.m.Parity); err != nil {
 		return err
 	}
-	p.own = s.placeShards(v)
-	need := s.layout.WriteQuorum
-	if size <= s.layout.Inline {
-		need = s.parity + 1
+	inlined := size <= s.layout.Inline
+	need, each := s.layout.WriteQuorum, int(size/int64(p.m.Data))
+	if inlined { // records go where shards do not
+		need, each = s.parity+1, -recordRoom
 	}
+	p.own = s.placeShards(v, each)
 	if placed := len(p.own); placed < need {
 		return s.shortOf(v, placed, need, "backends can take a shard")
 	}
 	for len(p.own) < p.code.Shards() {
 		p.own = append(p.own, -1)
 	}
-	if size <= s.layout.Inline {
+	if inlined {
 		p.m.Content = make([]byte, size)
 		return readFull(p.src, p.m.Content, 0)
 	}
@@ -136,13 +141,13 @@ func (p *put) plan(v *view, key string, size int64) (err error) {
 	return nil
 }
 
-// placeShards returns the backends for the shards of an object, fewer than
-// k+m where that many do not answer.
-func (s *Store) placeShards(v *view) []int {
+// placeShards returns the backends for the shards of an object, size bytes on
+// each, fewer than k+m where that many do not answer or have no room.
+func (s *Store) placeShards(v *view, size int) []int {
 	var indexes []int
 	var candidates []layout.Candidate
 	for i, b := range s.pool {
-		if b.State == layout.Active && v.errs[i] == nil {
+		if b.State == layout.Active && v.errs[i] == nil && b.hasRoom(size) {
 			indexes = append(indexes, i)
 			candidates = append(candidates, layout.Candidate{ID: b.ID, Weight: b.weight(), Domain: b.Domain})
 		}
@@ -285,23 +290,24 @@ func (s *Store) readBack(ctx context.Context, m *manifest.Manifest, job *Job) er
 	return nil
 }
 
-// storedAlready reports whether a healthy incarnation holds these very bytes.
+// storedAlready reports whether the incarnation that readers take is healthy
+// and holds these very bytes.
 func (s *Store) storedAlready(ctx context.Context, v *view, src io.ReaderAt, size int64, job *Job) (bool, error) {
-	for _, inc := range s.candidates(v) {
-		if st, _ := s.judge(v, inc); st != present || inc.manifest.Size != size || !s.complete(v, inc) {
-			continue
-		}
-		same, err := s.sameContent(ctx, inc.manifest, src, size)
-		if err != nil {
-			return false, err
-		}
-		if same && s.readBack(ctx, inc.manifest, job) == nil {
-			job.debug("incarnation %s holds the same bytes", inc.id)
-			job.progress(size)
-			return true, nil
-		}
+	list := s.candidates(v)
+	if len(list) == 0 {
+		return false, nil
 	}
-	return false, nil
+	inc := list[0]
+	if st, _ := s.judge(v, inc); st != present || inc.manifest.Size != size || !s.complete(v, inc) {
+		return false, nil
+	}
+	same, err := s.sameContent(ctx, inc.manifest, src, size)
+	if !same || err != nil || s.readBack(ctx, inc.manifest, job) != nil {
+		return false, err
+	}
+	job.debug("incarnation %s holds the same bytes", inc.id)
+	job.progress(size)
+	return true, nil
 }
 
 // complete reports whether no shard of an incarnation is missing.
@@ -315,8 +321,8 @@ func (s *Store) complete(v *view, inc *incarnation) bool {
 }
 
 // reportMissing tells the person if the object has fewer shards than it
-// should.
-func (p *put) reportMissing() {
+// should, and notes it for the next process.
+func (p *put) reportMissing() error {
 	missing := 0
 	for _, seg := range p.m.Segments {
 		for _, sh := range seg.Shards {
@@ -326,7 +332,7 @@ func (p *put) reportMissing() {
 		}
 	}
 	if missing == 0 {
-		return
+		return nil
 	}
 	var names []string
 	for i, b := range p.store.pool {
@@ -334,8 +340,9 @@ func (p *put) reportMissing() {
 			names = append(names, b.Name)
 		}
 	}
-	p.job.info("stored and safe, yet %d of %d shards are missing, since these backends took none: %s",
+	p.job.info("stored and safe, yet %d of %d shards are missing, since these backends took none: %s; they will be filled in",
 		missing, len(p.m.Segments)*p.code.Shards(), strings.Join(names, ", "))
+	return p.store.notePending(p.m.Object, missing)
 }
 
 func (s *Store) shortOf(v *view, have, need int, what string) *QuorumError {
@@ -352,21 +359,27 @@ func (s *Store) shortOf(v *view, have, need int, what string) *QuorumError {
 func (s *Store) placement(inc *incarnation) Placement {
 	m := inc.manifest
 	p := Placement{Data: m.Data, Parity: m.Parity, Inlined: m.Inlined(), Complete: true}
-	ids := m.Backends()
-	for _, move := range inc.moves {
-		ids = append(ids, move.Backend)
+	has := map[int]bool{}
+	for i, seg := range m.Segments {
+		for j := range seg.Shards {
+			places, _ := s.places(inc, i, j)
+			p.Complete = p.Complete && len(places) > 0
+			if here := slices.DeleteFunc(slices.Clone(places), func(at place) bool { return !s.hasSize(inc, at) }); len(here) > 0 {
+				places = here // the others it has left, or they do not answer
+			}
+			for _, at := range places {
+				has[at.backend] = true
+			}
+		}
 	}
 	holds := map[int]bool{}
 	for _, at := range inc.copies {
 		holds[at.backend] = !slices.Contains(inc.broken, at.backend)
 	}
 	for i, b := range s.pool {
-		if slices.Contains(ids, b.ID) || m.Inlined() && holds[i] {
+		if has[i] || m.Inlined() && holds[i] {
 			p.Backends = append(p.Backends, b.Name)
 		}
-	}
-	for _, seg := range m.Segments {
-		p.Complete = p.Complete && !slices.ContainsFunc(seg.Shards, func(sh manifest.Shard) bool { return sh.Backend == "" })
 	}
 	return p
 }

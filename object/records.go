@@ -92,12 +92,14 @@ func (s *Store) openVerdicts(ctx context.Context, v *view, inc *incarnation, job
 
 func (s *Store) openMoves(ctx context.Context, v *view, inc *incarnation, job *Job) {
 	s.readAll(ctx, v, inc.moveAt, func(at place, message []byte, err error) {
-		var move manifest.Move
+		var moves []manifest.Move
 		if err == nil {
-			move, err = manifest.OpenMove(s.vault, v.id, inc.id, message)
+			moves, err = manifest.OpenMoves(s.vault, v.id, inc.id, message)
 		}
 		if err == nil {
-			inc.moves = append(inc.moves, move)
+			for _, move := range moves {
+				inc.learn(move, at.backend)
+			}
 			return
 		}
 		if isDamage(err) {
@@ -105,6 +107,21 @@ func (s *Store) openMoves(ctx context.Context, v *view, inc *incarnation, job *J
 		}
 		job.debug("backend %s: move of %s: %v", s.pool[at.backend].Name, inc.id, err)
 	})
+}
+
+// learn notes that a record on a backend tells of a move.
+func (inc *incarnation) learn(move manifest.Move, backend int) {
+	if inc.moves == nil {
+		inc.moves = map[shardID][]told{}
+	}
+	at := shardID{move.Segment, move.Shard}
+	for i := range inc.moves[at] {
+		if known := &inc.moves[at][i]; known.Move == move {
+			known.holders = addBackend(known.holders, backend)
+			return
+		}
+	}
+	inc.moves[at] = append(inc.moves[at], told{move, []int{backend}})
 }
 
 // readAll reads records at once; each is called for one at a time.

@@ -188,6 +188,7 @@ func (s *Store) segmentRemains(v *view, inc *incarnation, segment, left int) err
 
 // joinLine joins errors on one line.
 func joinLine(errs []error) error {
+	errs = slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
 	if len(errs) < 2 {
 		return errors.Join(errs...)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"shardraid/backends"
 	"shardraid/erasure"
 	"shardraid/manifest"
 	"shardraid/vault"
@@ -163,10 +164,12 @@ func (s *Store) putShard(ctx context.Context, m *manifest.Manifest, segment, sha
 			Segment: uint32(segment), Shard: uint8(shard), Copy: manifest.NewCopyID(),
 		}
 		var hash string
-		if hash, err = b.store.Put(ctx, b.path(m.Object, name), data); err == nil {
+		hash, err = b.store.Put(ctx, b.path(m.Object, name), data)
+		b.stored(len(data), err)
+		if err == nil {
 			return manifest.Shard{Backend: b.ID, Copy: name.Copy, Hash: hash}, nil
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, backends.ErrFull) {
 			break
 		}
 	}

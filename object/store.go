@@ -76,6 +76,9 @@ type member struct {
 	verify func(message []byte) error // its content
 	newer  func(ctx context.Context) error
 	pace   pace
+
+	room      room
+	suspicion suspicion
 }
 
 // Job is how one request hears from its Store. Any of its functions may be

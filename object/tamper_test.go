@@ -281,7 +281,7 @@ func TestMoved(t *testing.T) {
 
 func (r *rig) putMove(move manifest.Move) {
 	for i := range r.parity + 1 {
-		message, err := move.Seal(r.vault)
+		message, err := manifest.SealMoves(r.vault, []manifest.Move{move})
 		if err != nil {
 			r.t.Fatal(err)
 		}

@@ -238,7 +238,7 @@ func TestMovedShard(t *testing.T) {
 			w.memory[to].Set(newDir+moved.Format(newNames), data)
 			w.memory[from].Delete(oldDir + old.Format(oldNames))
 			for i := range 2 {
-				record, err := manifest.Move{Object: m.Object, Incarnation: m.Incarnation, Segment: old.Segment, Shard: old.Shard, Backend: w.layout.Backends[to].ID, Copy: moved.Copy}.Seal(w.vault)
+				record, err := manifest.SealMoves(w.vault, []manifest.Move{{Object: m.Object, Incarnation: m.Incarnation, Segment: old.Segment, Shard: old.Shard, Backend: w.layout.Backends[to].ID, Copy: moved.Copy}})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -145,7 +145,7 @@ func (g *golden) read(h hostile) (verdict, layer string, err error) {
 func (g *golden) readRecord(h hostile) error {
 	switch h.Kind {
 	case "move":
-		_, err := manifest.OpenMove(g.vault, h.Object, h.Incarnation, h.Data)
+		_, err := manifest.OpenMoves(g.vault, h.Object, h.Incarnation, h.Data)
 		return err
 	case "tombstone":
 		return manifest.OpenTombstone(g.vault, h.Object, h.Incarnation, h.Data)

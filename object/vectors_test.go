@@ -138,7 +138,7 @@ func (g *golden) checkManifests(t *testing.T) {
 			case manifest.KindManifest:
 				_, err = manifest.Open(g.vault, id, s.name.Incarnation, s.data)
 			case manifest.KindMove:
-				_, err = manifest.OpenMove(g.vault, id, s.name.Incarnation, s.data)
+				_, err = manifest.OpenMoves(g.vault, id, s.name.Incarnation, s.data)
 			case manifest.KindTombstone:
 				err = manifest.OpenTombstone(g.vault, id, s.name.Incarnation, s.data)
 			}

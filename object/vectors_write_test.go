@@ -224,7 +224,7 @@ func moveShard(w *world, key string) {
 		w.t.Fatal(err)
 	}
 	for i := range 2 {
-		record, err := manifest.Move{Object: m.Object, Incarnation: m.Incarnation, Backend: w.layout.Backends[to].ID, Copy: name.Copy, Hash: hash}.Seal(w.vault)
+		record, err := manifest.SealMoves(w.vault, []manifest.Move{{Object: m.Object, Incarnation: m.Incarnation, Backend: w.layout.Backends[to].ID, Copy: name.Copy, Hash: hash}})
 		if err != nil {
 			w.t.Fatal(err)
 		}

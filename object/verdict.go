@@ -97,7 +97,7 @@ func (s *Store) countShards(v *view, inc *incarnation, segment int) (seen, hidde
 			seen++
 			continue
 		}
-		if maybe || s.hasStray(inc, segment, i) {
+		if maybe || len(s.strays(inc, segment, i)) > 0 {
 			hidden++
 		}
 		if cause != nil {
@@ -107,16 +107,17 @@ func (s *Store) countShards(v *view, inc *incarnation, segment int) (seen, hidde
 	return seen, hidden, missing
 }
 
-// hasStray reports whether a shard lies anywhere, be it in a copy that no
-// record names. It reads the whole listing: ask only for a shard that is not
-// where it should be.
-func (s *Store) hasStray(inc *incarnation, segment, shard int) bool {
+// strays returns where a shard lies in a copy of the right size that no record
+// need name. It reads the whole listing: ask only for a shard that is not where
+// it should be.
+func (s *Store) strays(inc *incarnation, segment, shard int) (list []place) {
 	for at := range inc.shards {
 		if at.Segment == uint32(segment) && at.Shard == uint8(shard) && s.hasSize(inc, at) {
-			return true
+			list = append(list, at)
 		}
 	}
-	return false
+	slices.SortFunc(list, func(a, b place) int { return a.backend - b.backend })
+	return list
 }
 
 // places returns where the records say that a shard is; outside is true if
@@ -137,10 +138,8 @@ func (s *Store) places(inc *incarnation, segment, shard int) (places []place, ou
 	}
 	sh := &inc.manifest.Segments[segment].Shards[shard]
 	add(sh.Backend, sh.Copy)
-	for _, move := range inc.moves {
-		if move.Segment == uint32(segment) && move.Shard == uint8(shard) {
-			add(move.Backend, move.Copy)
-		}
+	for _, move := range inc.moves[shardID{uint32(segment), uint8(shard)}] {
+		add(move.Backend, move.Copy)
 	}
 	return places, outside
 }

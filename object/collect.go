@@ -1,0 +1,328 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"shardraid/manifest"
+	"shardraid/vault"
+)
+
+// CollectOptions say what a collection knows and may do.
+type CollectOptions struct {
+	// Keys are all keys that may have been stored. The files of a store that
+	// died name no object: only who knows the key can tell whose they are.
+	Keys iter.Seq[string]
+	// Lost are the names of backends that a person has given up. All others
+	// must answer.
+	Lost []string
+	// Grace is how long files without a manifest are left alone after this
+	// clone first saw them; 0 means 48 h, and that is the least that is safe
+	// beside other clones.
+	Grace time.Duration
+}
+
+// Collected is what a collection has done and left.
+type Collected struct {
+	Files   int // deleted
+	Young   int // incarnations without a manifest that may yet be completed
+	Unknown int // directories of objects that nobody here knows
+	Failed  int // objects that could not be dealt with
+}
+
+const (
+	defaultGrace = 48 * time.Hour
+	// deleteWithin is how long after its doom markers a collector deletes: a
+	// marker may be taken back by others when that time is long over.
+	deleteWithin = time.Hour
+)
+
+// collection is one run of the collector.
+type collection struct {
+	store *Store
+	job   *Job
+	lost  []int
+	grace time.Duration
+	seen  *seen
+	Collected
+}
+
+// Collect deletes what dead stores and cut off removals have left. It touches
+// no incarnation that has a manifest and was not removed or superseded.
+func (s *Store) Collect(ctx context.Context, o CollectOptions, job *Job) (Collected, error) {
+	c := &collection{store: s, job: job, grace: o.Grace}
+	if c.grace == 0 {
+		c.grace = defaultGrace
+	}
+	var err error
+	if c.lost, err = s.named(o.Lost); err != nil {
+		return c.Collected, err
+	}
+	if c.seen, err = s.openSeen(); err != nil {
+		return c.Collected, err
+	}
+	defer c.seen.close()
+	dirs, err := c.listAll(ctx)
+	if err != nil {
+		return c.Collected, err
+	}
+	var errs []error
+	for _, id := range c.identify(ctx, dirs, o.Keys) {
+		if c.idle(id, dirs) {
+			continue
+		}
+		if err := c.object(ctx, id); err != nil {
+			c.Failed++
+			errs = append(errs, err)
+		}
+		if ctx.Err() != nil {
+			return c.Collected, context.Cause(ctx)
+		}
+	}
+	errs = append(errs, c.seen.save())
+	return c.Collected, joinLine(errs)
+}
+
+// listAll lists every backend, with proof; all that are not given up must
+// answer.
+func (c *collection) listAll(ctx context.Context) ([]map[string][]file, error) {
+	s := c.store
+	dirs := make([]map[string][]file, len(s.pool))
+	errs := s.each(ctx, 0, func(ctx context.Context, i int, b *member) (err error) {
+		if slices.Contains(c.lost, i) {
+			return nil
+		}
+		if dirs[i], err = b.listAll(ctx); err == nil {
+			err = b.prove(ctx)
+		}
+		return err
+	})
+	return dirs, c.all(errs)
+}
+
+// all returns an error unless every backend that is not given up has answered.
+func (c *collection) all(errs []error) error {
+	e := &QuorumError{Need: len(errs), What: "backends answer (a collection needs all that are not given up)"}
+	for i, err := range errs {
+		if err != nil && !slices.Contains(c.lost, i) {
+			e.Causes = append(e.Causes, Cause{c.store.pool[i].Name, err})
+		}
+	}
+	e.Have = e.Need - len(e.Causes)
+	if len(e.Causes) > 0 {
+		return e
+	}
+	return nil
+}
+
+// identify returns the objects whose directories were listed, as far as their
+// records, or the keys, say which these are.
+func (c *collection) identify(ctx context.Context, dirs []map[string][]file, keys iter.Seq[string]) (ids []vault.ObjectID) {
+	s := c.store
+	known := make([]map[string]bool, len(s.pool))
+	for i := range known {
+		known[i] = map[string]bool{}
+	}
+	add := func(id vault.ObjectID) {
+		here := false
+		for i, b := range s.pool {
+			dir := b.names.Dir(id)
+			if _, ok := dirs[i][dir]; ok && !known[i][dir] {
+				known[i][dir], here = true, true
+			}
+		}
+		if here {
+			ids = append(ids, id)
+		}
+	}
+	if keys != nil {
+		for key := range keys {
+			add(s.vault.ObjectID(key))
+		}
+	}
+	for i, b := range s.pool {
+		for _, dir := range sortedKeys(dirs[i]) {
+			if known[i][dir] {
+				continue
+			}
+			if id, ok := s.whose(ctx, b, dir, dirs[i][dir], c.job); ok {
+				add(id)
+			}
+		}
+	}
+	for i := range s.pool {
+		for dir, files := range dirs[i] {
+			if !known[i][dir] && len(files) > 0 {
+				c.Unknown++
+			}
+		}
+	}
+	return ids
+}
+
+// idle reports whether the listing alone shows that there is nothing to do: one
+// incarnation, with a manifest, and no verdict on it.
+func (c *collection) idle(id vault.ObjectID, dirs []map[string][]file) bool {
+	var only vault.Incarnation
+	manifests := false
+	for i, b := range c.store.pool {
+		for _, f := range dirs[i][b.names.Dir(id)] {
+			if only.IsZero() {
+				only = f.Incarnation
+			}
+			if f.Incarnation != only || f.Kind == manifest.KindTombstone || f.Kind == manifest.KindDoom {
+				return false
+			}
+			manifests = manifests || f.Kind == manifest.KindManifest
+		}
+	}
+	return manifests || only.IsZero()
+}
+
+// object collects what one object has left.
+func (c *collection) object(ctx context.Context, id vault.ObjectID) error {
+	v, err := c.look(ctx, id)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	buried := c.store.finished(v)
+	for _, inc := range buried {
+		before := len(inc.shards) + len(inc.copies) + len(inc.moveAt)
+		if err := c.store.bury(ctx, v, inc, c.job); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		c.Files += before
+	}
+	for _, inc := range v.sorted() {
+		if slices.Contains(buried, inc) {
+			continue
+		}
+		if err := c.incarnation(ctx, v, inc); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return joinLine(errs)
+}
+
+// look asks every backend about an object; all that are not given up must
+// answer.
+func (c *collection) look(ctx context.Context, id vault.ObjectID) (*view, error) {
+	v, err := c.store.look(ctx, id, looking{prove: true, copies: c.store.parity + 1, without: c.lost}, c.job)
+	if err != nil {
+		return nil, err
+	}
+	return v, c.all(v.errs)
+}
+
+// finished returns the incarnations of which nothing is needed any more, older
+// ones first: those that somebody began to remove, with what they supersede,
+// and those that a present one supersedes.
+func (s *Store) finished(v *view) (list []*incarnation) {
+	over := map[vault.Incarnation]bool{}
+	for _, inc := range v.incs {
+		st, _ := s.judge(v, inc)
+		if len(inc.tombs) > 0 {
+			over[inc.id] = true
+		}
+		if inc.manifest != nil && (len(inc.tombs) > 0 || st == present) {
+			for _, old := range inc.manifest.Supersedes {
+				over[old] = true
+			}
+		}
+	}
+	for _, inc := range s.condemned(v) {
+		if over[inc.id] && inc.newer == nil && (len(inc.tombs) < len(s.pool) || len(inc.shards)+len(inc.copies)+len(inc.moveAt) > 0) {
+			list = append(list, inc)
+		}
+	}
+	return list
+}
+
+// incarnation deals with one that was not removed.
+func (c *collection) incarnation(ctx context.Context, v *view, inc *incarnation) error {
+	switch {
+	case len(inc.tombAt) > 0: // it was buried, or what is there does not open
+		return nil
+	case len(inc.copies) > 0:
+		if len(inc.doomAt) > 0 && c.seen.age(inc.id) >= c.grace {
+			// A collector died, or saw the manifest: his time to delete is over.
+			return c.delete(ctx, v, inc.doomAt)
+		}
+		if len(inc.doomAt) > 0 {
+			c.Young++
+		}
+		return nil
+	case c.seen.age(inc.id) < c.grace:
+		c.Young++
+		return nil
+	case len(inc.shards)+len(inc.moveAt) == 0: // doom markers alone
+		return c.delete(ctx, v, inc.doomAt)
+	}
+	return c.condemn(ctx, v, inc)
+}
+
+// condemn marks an incarnation without a manifest as doomed on every backend,
+// looks again, and deletes it. Its writer sees a marker before he succeeds.
+func (c *collection) condemn(ctx context.Context, v *view, inc *incarnation) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, deleteWithin, errors.New("the collection of an object took over an hour: run it again"))
+	defer cancel()
+	own, err := c.doom(ctx, v, inc)
+	if err == nil {
+		var again *view
+		if again, err = c.look(ctx, v.id); err == nil {
+			now := again.incs[inc.id]
+			if now != nil && len(now.copies)+len(now.tombAt) == 0 {
+				var files []place
+				for at := range now.shards {
+					files = append(files, at)
+				}
+				return c.delete(ctx, again, append(files, now.moveAt...))
+			}
+		}
+	}
+	c.store.deleteAll(context.WithoutCancel(ctx), v, own, c.job)
+	return err
+}
+
+// doom puts a doom marker on every backend that is not given up, and returns
+// those that it has put.
+func (c *collection) doom(ctx context.Context, v *view, inc *incarnation) (own []place, err error) {
+	s := c.store
+	put := make([]place, len(s.pool))
+	errs := s.each(ctx, 0, func(ctx context.Context, i int, b *member) error {
+		if slices.Contains(c.lost, i) {
+			return nil
+		}
+		message, err := manifest.SealDoom(s.vault, v.id, inc.id)
+		if err != nil {
+			return err
+		}
+		put[i] = place{i, manifest.Name{Incarnation: inc.id, Kind: manifest.KindDoom, Copy: manifest.NewCopyID()}}
+		_, err = b.store.Put(ctx, b.path(v.id, put[i].Name), message)
+		return err
+	})
+	for i, at := range put {
+		if at.Kind == manifest.KindDoom && !slices.Contains(c.lost, i) {
+			own = append(own, at)
+		}
+	}
+	if err := c.all(errs); err != nil {
+		return own, fmt.Errorf("put doom markers: %w", err)
+	}
+	return own, nil
+}
+
+func (c *collection) delete(ctx context.Context, v *view, files []place) error {
+	left := c.store.deleteAll(ctx, v, files, c.job)
+	c.Files += len(files) - len(left)
+	if len(left) > 0 {
+		return fmt.Errorf("%d files could not be deleted", len(left))
+	}
+	return nil
+}

@@ -1,0 +1,255 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"shardraid/backends"
+	"shardraid/erasure"
+	"shardraid/layout"
+	"shardraid/manifest"
+)
+
+// relocation gives shards of one incarnation new places: first the copies,
+// then the records that name them, then a second look, and only then goes
+// what they replace (docs/format.md, section 11, MOVE).
+type relocation struct {
+	store *Store
+	job   *Job
+	v     *view
+	inc   *incarnation
+	lost  []int // backends given up
+	done  []relocated
+	moved int // shards that are where they should be now
+}
+
+// relocated is a shard at its new place.
+type relocated struct {
+	shardID
+	to      place
+	from    []place // what it replaces: copies here or damaged ones
+	hash    string  // as the backend reports it
+	adopted bool    // it was there, and no record named it
+}
+
+// maxBatch is how many shards are moved before the records are written: few
+// enough that a crash wastes little.
+const maxBatch = 64
+
+// errCrowded: two movers at once have given two shards of a segment to one
+// backend.
+var errCrowded = errors.New("another clone has put a shard of the same segment there meanwhile: try again")
+
+// put stores a shard at its new place.
+func (r *relocation) put(ctx context.Context, segment, shard int, data []byte, to int, from ...place) error {
+	sh, err := r.store.putShard(ctx, r.inc.manifest, segment, shard, to, data)
+	if err != nil {
+		return err
+	}
+	at := place{to, manifest.Name{Incarnation: r.inc.id, Kind: manifest.KindShard, Segment: uint32(segment), Shard: uint8(shard), Copy: sh.Copy}}
+	r.inc.shards[at] = int64(len(data))
+	r.done = append(r.done, relocated{shardID{uint32(segment), uint8(shard)}, at, from, sh.Hash, false})
+	return nil
+}
+
+// adopt names a good copy that no record names: somebody died before he did.
+func (r *relocation) adopt(at place) {
+	r.done = append(r.done, relocated{shardID{at.Segment, at.Shard}, at, nil, "", true})
+}
+
+// step flushes when enough has come together.
+func (r *relocation) step(ctx context.Context) error {
+	if len(r.done) < maxBatch {
+		return nil
+	}
+	return r.flush(ctx)
+}
+
+// flush writes the records of what was put, looks again, and takes what was
+// replaced away.
+func (r *relocation) flush(ctx context.Context) error {
+	if len(r.done) == 0 {
+		return nil
+	}
+	batch := r.done
+	r.done = nil
+	if err := r.record(ctx, batch); err != nil {
+		return err // the copies stay: the next repair names them
+	}
+	v, err := r.store.look(ctx, r.v.id, looking{prove: true, copies: 1, without: r.lost}, r.job)
+	if err == nil {
+		err = r.store.quorum(v, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("look again: %w", err)
+	}
+	now := v.incs[r.inc.id]
+	if now == nil || len(now.tombs)+len(now.dooms)+len(now.doubt) > 0 {
+		r.takeBack(ctx, batch)
+		return errInterfered
+	}
+	var errs []error
+	for _, d := range batch {
+		if err := r.settle(ctx, now, d); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return joinLine(errs)
+}
+
+// record puts the moves on m+1 backends.
+func (r *relocation) record(ctx context.Context, batch []relocated) error {
+	var moves []manifest.Move
+	for _, d := range batch {
+		moves = append(moves, manifest.Move{
+			Object: r.v.id, Incarnation: r.inc.id, Segment: d.segment, Shard: d.shard,
+			Backend: r.store.pool[d.to.backend].ID, Copy: d.to.Copy, Hash: d.hash,
+		})
+	}
+	holders, err := r.store.putMoves(ctx, r.v, r.inc, moves, nil)
+	for _, i := range holders {
+		for _, move := range moves {
+			r.inc.learn(move, i)
+		}
+	}
+	return err
+}
+
+// putMoves puts a record of moves on more backends until m+1 have one, and
+// returns all that have.
+func (s *Store) putMoves(ctx context.Context, v *view, inc *incarnation, moves []manifest.Move, have []int) ([]int, error) {
+	return s.spread(v, inc, have, "its move record", func(b *member) error {
+		message, err := manifest.SealMoves(s.vault, moves)
+		if err != nil {
+			return err
+		}
+		name := manifest.Name{Incarnation: inc.id, Kind: manifest.KindMove, Copy: manifest.NewCopyID()}
+		_, err = b.store.Put(ctx, b.path(v.id, name), message)
+		return err
+	})
+}
+
+// settle looks whether a shard may stay at its new place, and then removes
+// what it replaces.
+func (r *relocation) settle(ctx context.Context, now *incarnation, d relocated) error {
+	b := r.store.pool[d.to.backend]
+	where := fmt.Sprintf("shard %d of segment %d on %s", d.shard, d.segment, b.Name)
+	if !r.store.hasSize(&incarnation{manifest: r.inc.manifest, shards: now.shards}, d.to) {
+		return fmt.Errorf("%s: it was stored and is not listed", where)
+	}
+	for at := range now.shards {
+		if at.backend == d.to.backend && at.Segment == d.segment && at.Shard != d.shard {
+			r.takeBack(ctx, []relocated{d})
+			return fmt.Errorf("%s: %w", where, errCrowded)
+		}
+	}
+	r.moved++
+	if len(d.from) == 0 {
+		return nil
+	}
+	if d.hash == "" { // nobody has vouched for the copy yet
+		if err := r.verify(ctx, d); err != nil {
+			return fmt.Errorf("%s: read back: %w", where, err)
+		}
+	}
+	for _, at := range d.from {
+		from := r.store.pool[at.backend]
+		if err := from.store.Remove(ctx, from.path(r.v.id, at.Name)); err != nil && !errors.Is(err, backends.ErrNotFound) {
+			r.job.debug("backend %s: %v", from.Name, err) // it stays, one copy too many
+			continue
+		}
+		delete(r.inc.shards, at)
+	}
+	return nil
+}
+
+// verify reads a shard at its new place and checks its tag.
+func (r *relocation) verify(ctx context.Context, d relocated) error {
+	b := r.store.pool[d.to.backend]
+	seg := &r.inc.manifest.Segments[d.segment]
+	data := make([]byte, shardSize(r.inc.manifest, int(d.segment)))
+	n, err := b.store.Get(ctx, b.path(r.v.id, d.to.Name), data)
+	if err != nil {
+		return err
+	}
+	tagger, err := erasure.NewTagger(&seg.TagKey)
+	if err != nil {
+		return err
+	}
+	if n != len(data) || !tagger.Check(int(d.shard), data, seg.Shards[d.shard].Tag) {
+		r.job.damaged(b.Name, "shard")
+		return errDamagedShard
+	}
+	return nil
+}
+
+// takeBack removes copies that this relocation has put. Nobody relies on them:
+// whoever removes a copy of a shard has put another one himself.
+func (r *relocation) takeBack(ctx context.Context, batch []relocated) {
+	for _, d := range batch {
+		if d.adopted {
+			continue
+		}
+		delete(r.inc.shards, d.to)
+		b := r.store.pool[d.to.backend]
+		if err := b.store.Remove(ctx, b.path(r.v.id, d.to.Name)); err != nil {
+			r.job.debug("backend %s: %v", b.Name, err)
+		}
+	}
+}
+
+// target chooses a backend for a shard: the one that had it, where it answers,
+// or the next in the object's order that has no shard of the segment, within
+// the domain's share. It returns -1 where there is none.
+func (s *Store) target(v *view, inc *incarnation, segment, shard int, not map[int]bool) int {
+	crowded, perDomain := s.around(inc, segment, shard)
+	own := inc.manifest.Segments[segment].Shards[shard].Backend
+	var indexes []int
+	var candidates []layout.Candidate
+	for i, b := range s.pool {
+		if b.State != layout.Active || v.errs[i] != nil || not[i] || crowded[i] || perDomain[b.Domain] >= s.parity || !b.hasRoom(shardSize(inc.manifest, segment)) {
+			continue
+		}
+		if b.ID == own {
+			return i
+		}
+		indexes = append(indexes, i)
+		candidates = append(candidates, layout.Candidate{ID: b.ID, Weight: b.weight(), Domain: b.Domain})
+	}
+	if len(indexes) == 0 {
+		return -1
+	}
+	return indexes[layout.Order(v.id, candidates)[0]]
+}
+
+// around says where the other shards of a segment are or may be, and how many
+// each domain has.
+func (s *Store) around(inc *incarnation, segment, shard int) (crowded map[int]bool, perDomain map[string]int) {
+	crowded, perDomain = map[int]bool{}, map[string]int{}
+	for at := range inc.shards {
+		if at.Segment == uint32(segment) && at.Shard != uint8(shard) {
+			crowded[at.backend] = true
+		}
+	}
+	for j := range inc.manifest.Segments[segment].Shards {
+		if j == shard {
+			continue
+		}
+		places, _ := s.places(inc, segment, j)
+		var domains []string
+		for _, at := range places {
+			if s.hasSize(inc, at) {
+				domains = []string{s.pool[at.backend].Domain}
+				break
+			}
+			domains = append(domains, s.pool[at.backend].Domain)
+		}
+		slices.Sort(domains)
+		for _, d := range slices.Compact(domains) {
+			perDomain[d]++
+		}
+	}
+	return crowded, perDomain
+}

@@ -1,0 +1,257 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"shardraid/backends"
+	"shardraid/erasure"
+	"shardraid/manifest"
+	"shardraid/vault"
+)
+
+// RepairOptions say what a repair may do.
+type RepairOptions struct {
+	// Lost are the names of backends that a person has given up: what they
+	// held is rebuilt elsewhere. They count among the silent ones.
+	Lost []string
+	// Deep reads every shard, to find damage that listings do not show.
+	Deep bool
+}
+
+// Repair brings an object back to all of its shards and records. It rebuilds
+// what an answering backend does not have or has damaged, never what lies on
+// one that is merely down. When it returns nil nothing is missing but what
+// such backends have.
+func (s *Store) Repair(ctx context.Context, key string, o RepairOptions, job *Job) (Health, error) {
+	return s.repair(ctx, s.vault.ObjectID(key), o, job)
+}
+
+func (s *Store) repair(ctx context.Context, id vault.ObjectID, o RepairOptions, job *Job) (Health, error) {
+	lost, err := s.named(o.Lost)
+	if err != nil {
+		return Health{}, err
+	}
+	v, err := s.look(ctx, id, looking{prove: true, copies: len(s.pool), without: lost}, job)
+	if err != nil {
+		return Health{}, err
+	}
+	if err := s.quorum(v, nil); err != nil {
+		return Health{}, err
+	}
+	why := ErrAbsent
+	for _, inc := range s.candidates(v) {
+		st, err := s.judge(v, inc)
+		if st >= readable && len(inc.tombs)+len(inc.dooms)+len(inc.doubt) == 0 {
+			return s.repairIncarnation(ctx, v, inc, lost, o.Deep, job)
+		}
+		if err != nil && why == ErrAbsent {
+			why = err
+		}
+	}
+	if why == ErrAbsent {
+		_, why = s.best(v)
+	}
+	return Health{}, why
+}
+
+// named returns the indexes of backends by their names.
+func (s *Store) named(names []string) (indexes []int, err error) {
+	for _, name := range names {
+		i := slices.IndexFunc(s.pool, func(b *member) bool { return b.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no backend is called %s in the layout", name)
+		}
+		indexes = addBackend(indexes, i)
+	}
+	return indexes, nil
+}
+
+func (s *Store) repairIncarnation(ctx context.Context, v *view, inc *incarnation, lost []int, deep bool, job *Job) (Health, error) {
+	if err := s.restoreCopies(ctx, v, inc, job); err != nil {
+		return s.health(v, inc, nil), err
+	}
+	r := &relocation{store: s, job: job, v: v, inc: inc, lost: lost}
+	damaged := map[place]bool{}
+	var errs []error
+	for i := range inc.manifest.Segments {
+		if missing := s.missing(v, inc, i); len(missing) > 0 || deep {
+			errs = append(errs, r.repairSegment(ctx, i, missing, deep, damaged), r.step(ctx))
+		}
+		if ctx.Err() != nil {
+			return s.health(v, inc, damaged), context.Cause(ctx)
+		}
+		job.progress(inc.manifest.Offset(i))
+	}
+	errs = append(errs, r.flush(ctx))
+	errs = append(errs, s.restoreMoves(ctx, v, inc))
+	if err := joinLine(errs); err != nil {
+		return s.health(v, inc, damaged), err
+	}
+	s.dropBroken(ctx, v, inc, job)
+	return s.health(v, inc, damaged), nil
+}
+
+// missing returns the shards of a segment that are nowhere: each backend that
+// should have it answers and has not, or is given up.
+func (s *Store) missing(v *view, inc *incarnation, segment int) (shards []int) {
+	for j := range inc.manifest.Segments[segment].Shards {
+		places, _ := s.places(inc, segment, j)
+		if !slices.ContainsFunc(places, func(at place) bool { return s.hasSize(inc, at) || s.silent(v, at.backend) }) {
+			shards = append(shards, j)
+		}
+	}
+	return shards
+}
+
+// repairSegment brings the missing shards of a segment back, and those that
+// prove to be damaged.
+func (r *relocation) repairSegment(ctx context.Context, i int, missing []int, deep bool, damaged map[place]bool) error {
+	s, m := r.store, r.inc.manifest
+	code, err := s.code(m.Data, m.Parity)
+	if err != nil {
+		return err
+	}
+	buf, err := s.budget.acquire(ctx, code.BufferSize(m.Segments[i].Length))
+	if err != nil {
+		return context.Cause(ctx)
+	}
+	defer s.budget.release(buf)
+	f := s.newFetch(r.v, r.inc, i, code, buf, r.job)
+	missing = r.adoptStrays(ctx, f, missing)
+	if len(missing) == 0 && !deep {
+		return nil
+	}
+	want := m.Data
+	if deep {
+		want = code.Shards()
+	}
+	if err := f.read(ctx, want); err != nil && (f.count() < m.Data || ctx.Err() != nil) {
+		return err
+	}
+	instead := map[int][]place{} // damaged copies, by shard
+	for _, src := range f.spoiled {
+		damaged[src.at] = true
+		instead[src.shard] = append(instead[src.shard], src.at)
+		if !f.have[src.shard] && !slices.Contains(missing, src.shard) {
+			missing = append(missing, src.shard)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := f.rebuild(ctx, missing); err != nil {
+		return err
+	}
+	shards := code.Split(buf, m.Segments[i].Length)
+	var errs []error
+	for _, j := range missing {
+		if err := r.place(ctx, i, j, shards[j], instead[j]); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, at := range instead[j] {
+			delete(damaged, at)
+		}
+	}
+	return joinLine(errs)
+}
+
+// adoptStrays names good copies of missing shards that no record names, and
+// returns the shards that are still missing.
+func (r *relocation) adoptStrays(ctx context.Context, f *fetch, missing []int) []int {
+	return slices.DeleteFunc(slices.Clone(missing), func(j int) bool {
+		for _, at := range r.store.strays(r.inc, f.id, j) {
+			if crowded, _ := r.store.around(r.inc, f.id, j); crowded[at.backend] {
+				continue
+			}
+			if f.readShard(ctx, source{j, at}) == nil {
+				f.have[j] = true
+				r.adopt(at)
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// place stores a rebuilt shard on the first backend that takes it.
+func (r *relocation) place(ctx context.Context, segment, shard int, data []byte, instead []place) error {
+	not := map[int]bool{}
+	e := &QuorumError{Need: 1, What: fmt.Sprintf("backends take shard %d of segment %d", shard, segment)}
+	for {
+		to := r.store.target(r.v, r.inc, segment, shard, not)
+		if to < 0 {
+			return e
+		}
+		err := r.put(ctx, segment, shard, data, to, instead...)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		not[to] = true
+		e.Causes = append(e.Causes, Cause{r.store.pool[to].Name, err})
+	}
+}
+
+// rebuild fills the missing shards in from those in buf, and makes sure that
+// they are the ones that the manifest means.
+func (f *fetch) rebuild(ctx context.Context, missing []int) error {
+	if err := f.store.cpu.Acquire(ctx, 1); err != nil {
+		return context.Cause(ctx)
+	}
+	defer f.store.cpu.Release(1)
+	seg := &f.inc.manifest.Segments[f.id]
+	if err := f.code.Rebuild(f.buf, seg.Length, f.have, f.code.Shards()); err != nil {
+		return fmt.Errorf("segment %d: %w", f.id, err)
+	}
+	tagger, err := erasure.NewTagger(&seg.TagKey)
+	if err != nil {
+		return err
+	}
+	shards := f.code.Split(f.buf, seg.Length)
+	for _, j := range missing {
+		if !tagger.Check(j, shards[j], seg.Shards[j].Tag) {
+			return fmt.Errorf("segment %d: shard %d, rebuilt, is not the one that was stored: a shard on one of %s is false", f.id, j, f.holders())
+		}
+	}
+	return nil
+}
+
+// restoreMoves puts records back that are the only ones to say where a shard
+// is, until m+1 backends have them.
+func (s *Store) restoreMoves(ctx context.Context, v *view, inc *incarnation) error {
+	var errs []error
+	for i, seg := range inc.manifest.Segments {
+		for j, sh := range seg.Shards {
+			for _, move := range inc.moves[shardID{uint32(i), uint8(j)}] {
+				at := place{s.index(move.Backend), manifest.Name{Incarnation: inc.id, Kind: manifest.KindShard, Segment: uint32(i), Shard: uint8(j), Copy: move.Copy}}
+				if at.backend < 0 || len(move.holders) > s.parity || move.Backend == sh.Backend && move.Copy == sh.Copy || !s.silent(v, at.backend) && !s.hasSize(inc, at) {
+					continue
+				}
+				if _, err := s.putMoves(ctx, v, inc, []manifest.Move{move.Move}, move.holders); err != nil {
+					errs = append(errs, err)
+				}
+			}
+		}
+	}
+	return joinLine(errs)
+}
+
+// dropBroken deletes damaged copies of a manifest that has enough good ones:
+// they would stand in the way of a proof of absence.
+func (s *Store) dropBroken(ctx context.Context, v *view, inc *incarnation, job *Job) {
+	for _, at := range inc.copies {
+		if !slices.Contains(inc.broken, at.backend) || slices.Contains(inc.valid, at.backend) {
+			continue
+		}
+		b := s.pool[at.backend]
+		if err := b.store.Remove(ctx, b.path(v.id, at.Name)); err != nil && !errors.Is(err, backends.ErrNotFound) {
+			job.debug("backend %s: %v", b.Name, err)
+		}
+	}
+}

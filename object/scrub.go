@@ -1,0 +1,137 @@
+package object
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Health is what was found of one object.
+type Health struct {
+	Key  string
+	Size int64
+	// Shards are how many there should be; Missing of them are not where a
+	// record says, on backends that answer; Damaged are there and are not what
+	// was stored; Silent are where no backend answers.
+	Shards, Missing, Damaged, Silent int
+	// Spare is how many more shards the worst segment may lose: m where the
+	// object is whole, below 0 where it is lost.
+	Spare int
+	// Copies are the backends that have a good copy of the manifest.
+	Copies int
+}
+
+// Whole reports whether nothing is missing.
+func (h Health) Whole() bool { return h.Missing+h.Damaged+h.Silent == 0 }
+
+// ScrubOptions say how deep a scrub looks.
+type ScrubOptions struct {
+	Deep bool // read every shard, not only the listings
+}
+
+// Scrub looks what is left of an object and changes nothing. The error is that
+// of what could not be looked at; ErrAbsent where there is no such object.
+func (s *Store) Scrub(ctx context.Context, key string, o ScrubOptions, job *Job) (Health, error) {
+	v, err := s.look(ctx, s.vault.ObjectID(key), looking{prove: true, copies: len(s.pool), patience: s.patience}, job)
+	if err != nil {
+		return Health{}, err
+	}
+	if err := s.quorum(v, nil); err != nil {
+		return Health{}, err
+	}
+	inc, err := s.best(v)
+	if err != nil {
+		return Health{}, err
+	}
+	damaged := map[place]bool{}
+	for i := range inc.manifest.Segments {
+		if !o.Deep {
+			break
+		}
+		if err := s.scrubSegment(ctx, v, inc, i, damaged, job); err != nil {
+			return Health{}, err
+		}
+	}
+	return s.health(v, inc, damaged), nil
+}
+
+// best returns the incarnation that a reader would take, be it lost, or why
+// there is none.
+func (s *Store) best(v *view) (*incarnation, error) {
+	if list := s.candidates(v); len(list) > 0 {
+		return list[0], nil
+	}
+	for _, inc := range v.sorted() {
+		if st, err := s.judge(v, inc); st == unknown {
+			return nil, err
+		}
+	}
+	return nil, ErrAbsent
+}
+
+// scrubSegment reads all shards of a segment and notes those that are damaged.
+func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i int, damaged map[place]bool, job *Job) error {
+	code, err := s.code(inc.manifest.Data, inc.manifest.Parity)
+	if err != nil {
+		return err
+	}
+	buf, err := s.budget.acquire(ctx, code.BufferSize(inc.manifest.Segments[i].Length))
+	if err != nil {
+		return context.Cause(ctx)
+	}
+	defer s.budget.release(buf)
+	f := s.newFetch(v, inc, i, code, buf, job)
+	f.read(ctx, code.Shards()) // what is missing shows in the listing
+	for _, src := range f.spoiled {
+		damaged[src.at] = true
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// health counts what a look has found of an incarnation.
+func (s *Store) health(v *view, inc *incarnation, damaged map[place]bool) Health {
+	m := inc.manifest
+	h := Health{Key: m.Key, Size: m.Size, Spare: m.Parity, Copies: len(inc.valid)}
+	if m.Inlined() {
+		h.Spare = len(inc.valid) - 1
+	}
+	for i, seg := range m.Segments {
+		good := 0
+		for j := range seg.Shards {
+			h.Shards++
+			places, _ := s.places(inc, i, j)
+			here := slices.DeleteFunc(slices.Clone(places), func(at place) bool { return !s.hasSize(inc, at) })
+			switch {
+			case slices.ContainsFunc(here, func(at place) bool { return !damaged[at] }):
+				good++
+			case len(here) > 0:
+				h.Damaged++
+			case slices.ContainsFunc(places, func(at place) bool { return s.silent(v, at.backend) }):
+				h.Silent++
+			default:
+				h.Missing++
+			}
+		}
+		h.Spare = min(h.Spare, good-m.Data)
+	}
+	return h
+}
+
+// silent reports whether a backend gave no answer and may still have what it
+// had: it is not given up.
+func (s *Store) silent(v *view, backend int) bool {
+	return v.errs[backend] != nil && v.errs[backend] != errGivenUp
+}
+
+func (h Health) String() string {
+	switch {
+	case h.Spare < 0:
+		return "lost"
+	case h.Whole():
+		return "whole"
+	}
+	return fmt.Sprintf("%d of %d shards missing, %d damaged, %d on silent backends: %d more may be lost", h.Missing, h.Shards, h.Damaged, h.Silent, h.Spare)
+}

@@ -1,0 +1,93 @@
+package object
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"shardraid/vault"
+)
+
+// seen is the collector's memory of when it first saw an incarnation that may
+// be garbage. Times of files are no help: rclone sets them from the clock of
+// whoever wrote.
+type seen struct {
+	file  JournalFile
+	first map[vault.Incarnation]time.Time
+	asked map[vault.Incarnation]bool // by this collection
+}
+
+type seenLine struct {
+	Incarnation vault.Incarnation `json:"incarnation"`
+	First       time.Time         `json:"first"`
+}
+
+const seenName = "seen"
+
+// openSeen holds the memory for one collection.
+func (s *Store) openSeen() (*seen, error) {
+	if s.journal == nil {
+		return nil, errors.New("a collection needs a journal, to know how old things are: run it in a clone")
+	}
+	file, err := s.journal.Open(seenName)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	if file == nil {
+		return nil, errors.New("another collection runs in this clone: wait for it")
+	}
+	data, err := file.Read()
+	if err != nil {
+		file.Close(false)
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	return &seen{file: file, first: parseSeen(data), asked: map[vault.Incarnation]bool{}}, nil
+}
+
+// parseSeen ignores what is not a line that save wrote: its incarnations are
+// then seen for the first time.
+func parseSeen(data []byte) map[vault.Incarnation]time.Time {
+	first := map[vault.Incarnation]time.Time{}
+	for line := range bytes.Lines(data) {
+		var l seenLine
+		if json.Unmarshal(line, &l) == nil && !l.Incarnation.IsZero() && !l.First.IsZero() {
+			first[l.Incarnation] = l.First
+		}
+	}
+	return first
+}
+
+// age returns how long ago an incarnation was first seen; 0 for now.
+func (s *seen) age(inc vault.Incarnation) time.Duration {
+	s.asked[inc] = true
+	now := time.Now()
+	first, ok := s.first[inc]
+	if !ok || first.After(now) { // or the clock was put back
+		s.first[inc] = now
+		return 0
+	}
+	return now.Sub(first)
+}
+
+// save writes down what this collection has seen and forgets what it has not.
+func (s *seen) save() error {
+	var text []byte
+	for inc := range s.asked {
+		line, err := json.Marshal(seenLine{inc, s.first[inc]})
+		if err != nil {
+			return err
+		}
+		text = append(append(text, line...), '\n')
+	}
+	if err := s.file.Cut(0); err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	if err := s.file.Append(text); err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	return nil
+}
+
+func (s *seen) close() { s.file.Close(false) }
