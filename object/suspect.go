@@ -31,12 +31,14 @@ const (
 var errSuspect = errors.New("it has lost most of what was looked for, all at once: look whether it is the right and whole account; if it is really lost, give it up")
 
 // saw notes whether an object's shards were there, and returns whether the
-// backend is suspect now.
+// backend is suspect now. What was missing once counts as that, though it was
+// brought back: else a storm of repairs would hide itself.
 func (p *suspicion) saw(id vault.ObjectID, missing bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, s := range p.recent {
 		if s.object == id {
+			missing = missing || s.missing
 			p.recent = append(p.recent[:i], p.recent[i+1:]...)
 			break
 		}

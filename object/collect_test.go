@@ -1,0 +1,201 @@
+package object
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"shardraid/backends"
+	"shardraid/backends/backendtest"
+	"shardraid/manifest"
+)
+
+// collect runs a collection twice, with the grace time between.
+func (r *rig) collect(keys ...string) Collected {
+	r.t.Helper()
+	if _, err := r.Collect(ctx, CollectOptions{Keys: slices.Values(keys)}, r.job()); err != nil {
+		r.t.Errorf("collect: %v", err)
+	}
+	time.Sleep(defaultGrace)
+	c, err := r.Collect(ctx, CollectOptions{Keys: slices.Values(keys)}, r.job())
+	if err != nil {
+		r.t.Errorf("collect again: %v", err)
+	}
+	return c
+}
+
+// garbage counts the files that belong to no live incarnation and are no
+// verdict.
+func (r *rig) garbage(key string) (n int) {
+	v, err := r.look(ctx, r.vault.ObjectID(key), looking{prove: true, copies: len(r.pool)}, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, inc := range v.incs {
+		if st, _ := r.judge(v, inc); st == absent {
+			n += len(inc.copies) + len(inc.moveAt) + len(inc.shards)
+		}
+	}
+	return n
+}
+
+func TestCollectDeadStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2, 1, 4)
+		data := bytesOf(1, 5000)
+		r.mustPut("live", data)
+		for i := range 3 { // none, then one manifest, then a manifest on too few
+			r.config.Journal = nil
+			r.start()
+			dead, cancel := context.WithCancel(ctx)
+			r.gate.killAt(9+i, true, cancel)
+			if err := r.Put(dead, fmt.Sprint(i), bytes.NewReader(data), int64(len(data)), nil); err == nil {
+				t.Fatal("the store was not cut off")
+			}
+		}
+		r.config.Journal = JournalDir(t.TempDir())
+		r.start()
+		first, err := r.Collect(ctx, CollectOptions{}, r.job())
+		if err != nil || first.Unknown == 0 {
+			t.Errorf("without keys: %+v, %v", first, err)
+		}
+		c := r.collect("live", "0", "1", "2", "never")
+		if c.Files == 0 || c.Young+c.Unknown+c.Failed > 0 {
+			t.Errorf("%+v", c)
+		}
+		for i := range 3 {
+			if r.count(fmt.Sprint(i), manifest.KindManifest) == 0 && r.garbage(fmt.Sprint(i)) > 0 {
+				t.Errorf("store %d has left %d files", i, r.garbage(fmt.Sprint(i)))
+			}
+			r.mustCheck(fmt.Sprint(i), false)
+		}
+		r.collect("live", "0", "1", "2")
+		for i := range 3 {
+			if n := r.count(fmt.Sprint(i), manifest.KindDoom); n > 0 {
+				t.Errorf("store %d: %d doom markers are left", i, n)
+			}
+		}
+		r.mustGet("live", data)
+		r.mustCheck("live", true)
+	})
+}
+
+// A collection beside a store: whichever comes first, what is called stored
+// stays.
+func TestCollectBesideStore(t *testing.T) {
+	whole := newRig(t, 2, 1, 3)
+	data := bytesOf(1, 5000)
+	for n := 1; ; n++ {
+		r := whole.fork(t)
+		other := &rig{t: t, dir: r.dir, config: r.config, mem: r.mem}
+		other.config.Journal = JournalDir(t.TempDir())
+		met, did := 0, false
+		for _, b := range r.config.Layout.Backends {
+			r.config.Stores[b.ID] = &hooked{r.config.Stores[b.ID], func() {
+				if met++; met == n {
+					did = true
+					other.start()
+					other.Collect(ctx, CollectOptions{Keys: slices.Values([]string{testKey}), Grace: time.Nanosecond}, nil)
+					if _, err := other.Collect(ctx, CollectOptions{Keys: slices.Values([]string{testKey}), Grace: time.Nanosecond}, nil); err != nil {
+						t.Error(err)
+					}
+				}
+			}}
+		}
+		s, err := New(r.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.Put(ctx, testKey, bytes.NewReader(data), int64(len(data)), nil)
+		if !did {
+			break
+		}
+		r.start()
+		here, checkErr, getErr := r.mustBeSound(testKey, data)
+		if err == nil && (!here || getErr != nil) {
+			t.Errorf("collected before operation %d: stored, and then %v, %v", n, checkErr, getErr)
+		}
+		if err != nil {
+			t.Errorf("collected before operation %d: %v", n, err)
+		}
+	}
+}
+
+// hooked calls a function before each operation; operations come one at a time
+// only by luck, which is good enough here.
+var hookMu sync.Mutex
+
+type hooked struct {
+	backends.Store
+	hook func()
+}
+
+func (h *hooked) Put(ctx context.Context, name string, data []byte) (string, error) {
+	hookMu.Lock()
+	h.hook()
+	hookMu.Unlock()
+	return h.Store.Put(ctx, name, data)
+}
+
+func TestCollectFinishesRemovals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2, 1, 3)
+		r.config.Journal = JournalDir(t.TempDir())
+		r.start()
+		data := bytesOf(1, 5000)
+		r.mustPut(testKey, data)
+		for i := range r.faulty { // nothing can be deleted
+			r.faulty[i].Add(backendtest.Fault{Op: "remove", Do: backendtest.ErrorInstead(errDown)})
+		}
+		if err := r.Remove(ctx, testKey, r.job()); err == nil {
+			t.Fatal("removed")
+		}
+		r.start()
+		c := r.collect()
+		if n := r.garbage(testKey); n > 0 {
+			t.Errorf("%d files are left: %+v", n, c)
+		}
+		r.mustBeGone(testKey)
+		// A tombstone on one backend only: somebody began.
+		r.mustPut(testKey, data)
+		m := r.manifestOf(testKey)
+		message, _ := manifest.SealTombstone(r.vault, m.Object, m.Incarnation)
+		r.mem[0].Set(r.pool[0].path(m.Object, manifest.Name{Incarnation: m.Incarnation, Kind: manifest.KindTombstone}), message)
+		r.collect()
+		r.mustBeGone(testKey)
+		if n := r.garbage(testKey); n > 0 {
+			t.Errorf("%d files are left", n)
+		}
+	})
+}
+
+// A collection concludes nothing where a backend does not answer, unless that
+// one is given up.
+func TestCollectNeedsAll(t *testing.T) {
+	r := newRig(t, 2, 1, 3)
+	r.config.Journal = JournalDir(t.TempDir())
+	r.start()
+	r.faulty[2].Down(errDown)
+	if _, err := r.Collect(ctx, CollectOptions{}, r.job()); err == nil {
+		t.Error("collected with a backend down")
+	}
+	if _, err := r.Collect(ctx, CollectOptions{Lost: []string{"b2"}}, r.job()); err != nil {
+		t.Errorf("collect with one given up: %v", err)
+	}
+	r.config.Journal = nil
+	r.start()
+	if _, err := r.Collect(ctx, CollectOptions{}, r.job()); err == nil {
+		t.Error("collected without a memory of ages")
+	}
+}
+
+func TestParseSeen(t *testing.T) {
+	if n := len(parseSeen([]byte("null\n{}\n[]\n{\"incarnation\":\"00\"}\ngarbage"))); n != 0 {
+		t.Errorf("%d lines of garbage were read", n)
+	}
+}
