@@ -14,6 +14,8 @@ import (
 type Pool struct {
 	*object.Store
 	connected []*backends.Rclone
+	journal   object.Journal
+	stop      func() // ends what goes on in the background
 }
 
 // Connect returns the store of a layout; no backend is touched yet. Journal is
@@ -26,7 +28,7 @@ func connect(v *vault.Vault, l *layout.Layout, journal object.Journal, markers m
 	if err := backends.Setup(); err != nil {
 		return nil, err
 	}
-	p := &Pool{}
+	p := &Pool{journal: journal, stop: func() {}}
 	stores := map[string]backends.Store{}
 	for _, b := range l.Backends {
 		if b.State != layout.Off {
@@ -65,8 +67,27 @@ func OpenBackend(b layout.Backend) *backends.Rclone {
 	})
 }
 
+// FillInBehind begins, in the background, to bring the shards back that earlier
+// stores could not place. Close ends it; what is left then stays noted.
+func (p *Pool) FillInBehind(job *object.Job) {
+	if n, err := object.Pending(p.journal); err != nil || n == 0 {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.FillIn(ctx, job) // errors are told to the job, and the notes stay
+	}()
+	p.stop = func() {
+		cancel()
+		<-done
+	}
+}
+
 // Close lets the backends go.
 func (p *Pool) Close() {
+	p.stop()
 	for _, b := range p.connected {
 		b.Close()
 	}

@@ -177,8 +177,20 @@ func (r *Remote) Info(_ context.Context, _ *annex.Session) ([]annex.Field, error
 		{Name: "vault", Value: card.Fingerprint() + ", " + key},
 		{Name: "layout", Value: fmt.Sprintf("epoch %d, %.12s", l.Epoch, l.Hash)},
 		{Name: "damage seen", Value: r.state.Damage()},
+		{Name: "stored with shards missing", Value: pending(r.state.Journal())},
 	}
 	return fields, nil
+}
+
+func pending(j object.Journal) string {
+	n, err := object.Pending(j)
+	switch {
+	case err != nil:
+		return "not known: " + err.Error()
+	case n == 0:
+		return "none"
+	}
+	return fmt.Sprintf("%d objects; they are filled in during the next transfers", n)
 }
 
 // job lets the store speak to git-annex about one request.
@@ -229,6 +241,9 @@ func (r *Remote) open(ctx context.Context) (*object.Store, error) {
 	}
 	if err == nil {
 		r.pool, err = clone.Connect(v, r.settings.Layout, r.state.Journal())
+	}
+	if err == nil {
+		r.pool.FillInBehind(&object.Job{Damaged: r.state.Damaged})
 	}
 	if ctx.Err() == nil {
 		r.openErr, r.openedAt = err, time.Now()
