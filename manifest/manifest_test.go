@@ -326,8 +326,9 @@ type golden struct {
 	BackendID        string
 	Name             string
 	Manifest, Inline string
-	Move, Tombstone  string
-	Doom, Marker     string
+	Move, Moves      string
+	Tombstone, Doom  string
+	Marker           string
 	Body             string // the manifest's, with a fixed nonce
 	Want, WantInline *Manifest
 }
@@ -370,8 +371,11 @@ func TestGoldenRecords(t *testing.T) {
 	if !ok || name.Incarnation != g.Incarnation || name.Segment != 258 || name.Shard != 3 || name.Copy != (CopyID{4}) {
 		t.Errorf("golden name %s reads as %+v", g.Name, name)
 	}
-	if _, err := OpenMoves(v, g.Object, g.Incarnation, unbase(t, g.Move)); err != nil {
-		t.Error(err)
+	for n, message := range []string{g.Move, g.Moves} {
+		moves, err := OpenMoves(v, g.Object, g.Incarnation, unbase(t, message))
+		if err != nil || !slices.Equal(moves, goldenMoves(&g)[:n+1]) {
+			t.Errorf("golden moves read as %+v, %v", moves, err)
+		}
 	}
 	if err := OpenTombstone(v, g.Object, g.Incarnation, unbase(t, g.Tombstone)); err != nil {
 		t.Error(err)
@@ -381,6 +385,13 @@ func TestGoldenRecords(t *testing.T) {
 	}
 	if _, err := OpenMarker(v, g.BackendID, unbase(t, g.Marker)); err != nil {
 		t.Error(err)
+	}
+}
+
+func goldenMoves(g *golden) []Move {
+	return []Move{
+		{Object: g.Object, Incarnation: g.Incarnation, Backend: g.BackendID},
+		{Object: g.Object, Incarnation: g.Incarnation, Segment: 258, Shard: 3, Backend: g.BackendID, Copy: CopyID{4}, Hash: "md5:ff"},
 	}
 }
 
@@ -402,7 +413,7 @@ func writeGolden(t *testing.T, file string) {
 	g.Manifest, g.Inline = b64(g.Want.Seal(v)), b64(g.WantInline.Seal(v))
 	g.Body = b64(g.Want.marshal(v.SealedKey(g.Want.Incarnation), rand.NewChaCha8([32]byte{})))
 	g.Name = Name{g.Incarnation, KindShard, 258, 3, CopyID{4}}.Format(v.Names(g.BackendID))
-	g.Move = b64(SealMoves(v, []Move{{Object: g.Object, Incarnation: g.Incarnation, Backend: g.BackendID}}))
+	g.Move, g.Moves = b64(SealMoves(v, goldenMoves(&g)[:1])), b64(SealMoves(v, goldenMoves(&g)))
 	g.Tombstone, g.Doom = b64(SealTombstone(v, g.Object, g.Incarnation)), b64(SealDoom(v, g.Object, g.Incarnation))
 	g.Marker = b64(SealMarker(v, g.BackendID, ""))
 	if err := os.WriteFile(file, []byte(toJSON(t, g)), 0o644); err != nil {
