@@ -15,6 +15,16 @@ import (
 // has of it is kept if it proves to be right, and cut off if not. When Get
 // returns nil, every byte was authenticated.
 func (s *Store) Get(ctx context.Context, key, file string, job *Job) error {
+	var err error
+	for range maxAttempts {
+		if err = s.getOnce(ctx, key, file, job); !errors.Is(err, errReplaced) {
+			break
+		}
+	}
+	return err
+}
+
+func (s *Store) getOnce(ctx context.Context, key, file string, job *Job) error {
 	id := s.vault.ObjectID(key)
 	v, err := s.look(ctx, id, looking{copies: 1, patience: s.patience}, job)
 	if err != nil {
@@ -45,7 +55,10 @@ func (s *Store) whyNothing(ctx context.Context, key string, job *Job) error {
 		return err
 	}
 	for _, inc := range v.incs {
-		if st, err := s.judge(v, inc); st == unknown {
+		switch st, err := s.judge(v, inc); {
+		case st >= readable:
+			return errReplaced
+		case st == unknown:
 			return err
 		}
 	}
@@ -54,6 +67,9 @@ func (s *Store) whyNothing(ctx context.Context, key string, job *Job) error {
 	}
 	return ErrAbsent
 }
+
+// errReplaced: what was seen first is gone, and something else is there.
+var errReplaced = errors.New("another clone has stored it again meanwhile: try again")
 
 var errOutput = errors.New("write file")
 

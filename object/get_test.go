@@ -140,3 +140,23 @@ func TestGetHangs(t *testing.T) {
 		})
 	}
 }
+
+// What another clone stores again while it is read is found.
+func TestGetWhileStoredAgain(t *testing.T) {
+	r := newRig(t, 2, 1, 3)
+	old, data := bytesOf(1, 5000), bytesOf(2, 5000)
+	r.mustPut(testKey, old)
+	other := &rig{t: t, dir: r.dir, config: r.config, mem: r.mem}
+	other.start()
+	r.start()
+	stored := false
+	for _, f := range r.faulty {
+		f.Add(backendtest.Fault{Op: "get", Do: backendtest.Run(func() {
+			if !stored {
+				stored = true
+				other.mustPut(testKey, data)
+			}
+		})})
+	}
+	r.mustGet(testKey, data)
+}
