@@ -7,8 +7,8 @@ package backendtest
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
+	"path"
 	"slices"
 	"sync"
 	"testing"
@@ -19,12 +19,16 @@ import (
 // Faulty is a Store that passes everything on to another one, except for what goes wrong.
 type Faulty struct {
 	store backends.Store
+	other *Memory
 
 	mu      sync.Mutex
 	faults  []*planned
 	down    error
 	garbage bool
 	counts  map[string]int
+	later   []postponed
+	hidden  map[string]int     // Lists for which a file does not show
+	listed  map[string][]entry // by directory: the last honest answer
 }
 
 type planned struct {
@@ -32,11 +36,17 @@ type planned struct {
 	seen, met int // calls that match, and those that it hit
 }
 
+// postponed takes effect after so many calls.
+type postponed struct {
+	calls int
+	do    func()
+}
+
 var _ backends.Store = (*Faulty)(nil)
 
 // NewFaulty returns a store without faults.
 func NewFaulty(store backends.Store) *Faulty {
-	return &Faulty{store: store, counts: map[string]int{}}
+	return &Faulty{store: store, other: NewMemory(), counts: map[string]int{}, hidden: map[string]int{}, listed: map[string][]entry{}}
 }
 
 // Add programs a fault. Of several that hit the same call, the first one added acts.
@@ -44,6 +54,13 @@ func (f *Faulty) Add(fault Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.faults = append(f.faults, &planned{Fault: fault})
+}
+
+// Next programs one fault that hits the next call which it suits, before any other.
+func (f *Faulty) Next(do Action) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults = slices.Insert(f.faults, 0, &planned{Fault: Fault{Call: 1, Do: do}})
 }
 
 // Down makes the store answer everything with err, until Up.
@@ -63,7 +80,20 @@ func (f *Faulty) Garbage() {
 	f.garbage = true
 }
 
-// Count returns how many calls of op ("put", "get", "list", "remove") were made.
+// Land makes all take effect that Later has put off.
+func (f *Faulty) Land() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.later {
+		p.do()
+	}
+	f.later = nil
+}
+
+// Other is the place where Elsewhere leads to.
+func (f *Faulty) Other() *Memory { return f.other }
+
+// Count returns how many calls of op ("put", "get", "list", "remove", "free") were made.
 func (f *Faulty) Count(op string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -82,128 +112,163 @@ func (f *Faulty) Verify(t testing.TB) {
 	}
 }
 
-// Put stores data, unless a fault has it otherwise. A store that alters data reports the
-// hash of what it was given.
+// Put stores data, unless a fault has it otherwise.
 func (f *Faulty) Put(ctx context.Context, name string, data []byte) (string, error) {
-	act, err := f.begin(ctx, "put", name)
-	if err != nil {
+	c, do, err := f.begin(ctx, "put", name)
+	switch {
+	case err != nil:
 		return "", err
+	case do.put != nil:
+		return do.put(c, data)
 	}
-	if act.put == nil {
-		hash, err := f.store.Put(ctx, name, data)
-		return hash, f.end("put", name, act, err)
-	}
-	hash := md5Of(data)
-	if stored, ok := act.put(data); ok {
-		if _, err := f.store.Put(ctx, name, stored); err != nil {
-			return "", err
-		}
-	}
-	return hash, nil
+	return c.store.Put(ctx, name, data)
 }
 
 // Get reads the file, unless a fault has it otherwise.
 func (f *Faulty) Get(ctx context.Context, name string, dst []byte) (int, error) {
-	act, err := f.begin(ctx, "get", name)
-	if err != nil {
+	c, do, err := f.begin(ctx, "get", name)
+	switch {
+	case err != nil:
 		return 0, err
+	case do.get != nil:
+		return do.get(c, dst)
 	}
-	n, err := f.store.Get(ctx, name, dst)
-	if err != nil {
-		return n, err
-	}
-	if act.get != nil {
-		n = copy(dst, act.get(dst[:n]))
-	}
-	return n, f.end("get", name, act, nil)
+	return c.store.Get(ctx, name, dst)
 }
 
 // List lists the directory, unless a fault has it otherwise.
 func (f *Faulty) List(ctx context.Context, dir string) ([]backends.Entry, error) {
-	act, err := f.begin(ctx, "list", dir)
-	if err != nil {
+	c, do, err := f.begin(ctx, "list", dir)
+	switch {
+	case err != nil:
 		return nil, err
+	case do.list != nil:
+		return do.list(c)
 	}
-	entries, err := f.store.List(ctx, dir)
-	if act.list != nil {
-		entries = act.list(entries)
-	}
-	return entries, f.end("list", dir, act, err)
+	return c.store.List(ctx, dir)
 }
 
 // Remove removes the file, unless a fault has it otherwise.
 func (f *Faulty) Remove(ctx context.Context, name string) error {
-	act, err := f.begin(ctx, "remove", name)
-	if err != nil {
+	c, do, err := f.begin(ctx, "remove", name)
+	switch {
+	case err != nil:
 		return err
+	case do.remove != nil:
+		return do.remove(c)
 	}
-	if act.put != nil {
-		if _, ok := act.put(nil); !ok {
-			return nil // Drop
-		}
-	}
-	return f.end("remove", name, act, f.store.Remove(ctx, name))
+	return c.store.Remove(ctx, name)
 }
 
 // Free passes the question on, unless a fault has it otherwise.
 func (f *Faulty) Free(ctx context.Context) (int64, error) {
-	act, err := f.begin(ctx, "free", "")
-	if err != nil {
+	c, do, err := f.begin(ctx, "free", "")
+	switch {
+	case err != nil:
 		return 0, err
+	case do.free != nil:
+		return do.free(c)
 	}
-	bytes, err := f.store.Free(ctx)
-	return bytes, f.end("free", "", act, err)
+	return c.store.Free(ctx)
 }
 
-// begin counts the call, finds the fault that hits it, and does what comes before the store.
-func (f *Faulty) begin(ctx context.Context, op, name string) (Action, error) {
-	act, err := f.pick(op, name)
-	if err == nil && act.before != nil {
-		err = act.before(ctx)
-	}
-	if err != nil {
-		return act, fmt.Errorf("%s %s: %w", op, name, err)
-	}
-	return act, nil
-}
-
-func (f *Faulty) pick(op, name string) (act Action, err error) {
+// begin counts the call and finds what hits it.
+func (f *Faulty) begin(ctx context.Context, op, name string) (c *call, do Action, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.counts[op]++
+	f.land()
+	c = &call{Context: ctx, f: f, op: op, name: name, store: honest{f.store, f}}
 	if f.down != nil {
-		return act, f.down
+		return c, do, c.failed(f.down)
 	}
 	if f.garbage && op == "get" {
-		act.get = garbage
+		do = garbage
 	}
-	hit := false
 	for _, fault := range f.faults {
-		if fault.Op != "" && fault.Op != op || fault.Match != nil && !fault.Match(name) {
+		if fault.Op != "" && fault.Op != op || fault.Match != nil && !fault.Match(name) || !fault.Do.suits(op) {
 			continue
 		}
 		fault.seen++
-		due := fault.Call == 0 || fault.seen >= fault.Call && fault.seen < fault.Call+max(1, fault.Repeat)
-		if due && !hit {
-			hit = true
+		if fault.due() && c.fault == nil {
 			fault.met++
-			act = fault.Do
+			c.fault, do = fault, fault.Do
 		}
 	}
-	return act, nil
+	return c, do, nil
 }
 
-func (f *Faulty) end(op, name string, act Action, err error) error {
-	if err == nil && act.after != nil {
-		return fmt.Errorf("%s %s: %w", op, name, act.after)
+// due says whether a fault hits the call that it has just seen.
+func (p *planned) due() bool {
+	switch {
+	case p.Call == 0:
+		return true
+	case p.seen < p.Call:
+		return false
 	}
-	return err
+	return p.Repeat == ForEver || p.seen < p.Call+max(1, p.Repeat)
+}
+
+// land does what was put off until now.
+func (f *Faulty) land() {
+	var still []postponed
+	for _, p := range f.later {
+		if p.calls == 0 {
+			p.do()
+			continue
+		}
+		p.calls--
+		still = append(still, p)
+	}
+	f.later = still
+}
+
+func (f *Faulty) postpone(calls int, do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.later = append(f.later, postponed{calls, do})
+}
+
+func (f *Faulty) hide(name string, lists int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hidden[name] = lists
+}
+
+func (f *Faulty) lastList(dir string) []entry {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.listed[dir])
+}
+
+// honest is what lies below, but for files that do not show in listings yet.
+type honest struct {
+	backends.Store
+	f *Faulty
+}
+
+func (h honest) List(ctx context.Context, dir string) ([]entry, error) {
+	all, err := h.Store.List(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
+	all = slices.DeleteFunc(all, func(e entry) bool {
+		name := path.Join(dir, e.Name)
+		left := h.f.hidden[name]
+		if left != 0 {
+			h.f.hidden[name] = left - 1
+		}
+		return left != 0
+	})
+	h.f.listed[dir] = slices.Clone(all)
+	return all, nil
 }
 
 // garbage returns other bytes, the same ones for the same length.
-func garbage(data []byte) []byte {
-	data = slices.Clone(data)
+var garbage = reading(func(_ *call, data []byte) []byte {
 	seed := [32]byte{byte(len(data))}
 	_, _ = rand.NewChaCha8(seed).Read(data)
 	return data
-}
+})

@@ -15,8 +15,12 @@ import (
 
 // Memory is a Store in a map. It does what it is told, at once and always the same way.
 type Memory struct {
-	mu    sync.Mutex
-	files map[string][]byte
+	mu      sync.Mutex
+	files   map[string][]byte
+	limited bool
+	limit   int64 // in bytes, of all files together
+	partial bool  // a file that does not fit leaves its beginning
+	folds   bool
 }
 
 var _ backends.Store = (*Memory)(nil)
@@ -24,19 +28,66 @@ var _ backends.Store = (*Memory)(nil)
 // NewMemory returns an empty store.
 func NewMemory() *Memory { return &Memory{files: map[string][]byte{}} }
 
+// Limit gives the store room for so many bytes in all. A Put beyond fails, and leaves as much
+// of the file as fits if partial is set.
+func (m *Memory) Limit(bytes int64, partial bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limited, m.limit, m.partial = true, bytes, partial
+}
+
+// Fold makes names that differ in case only the same, as on a FAT disk; they are listed in
+// upper case.
+func (m *Memory) Fold() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.folds = true
+	for name, data := range m.files {
+		delete(m.files, name)
+		m.files[m.fold(name)] = data
+	}
+}
+
+// fold makes of a name the one that it is stored by.
+func (m *Memory) fold(name string) string {
+	if m.folds {
+		return strings.ToUpper(name)
+	}
+	return name
+}
+
 // Put stores a copy of data and reports its MD5.
 func (m *Memory) Put(ctx context.Context, name string, data []byte) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return "", fmt.Errorf("put %s: %w", name, err)
 	}
-	m.Set(name, data)
+	name = m.fold(name)
+	left := m.left() + int64(len(m.files[name]))
+	if m.limited && left < int64(len(data)) {
+		if m.partial && left > 0 {
+			m.files[name] = slices.Clone(data[:left])
+		}
+		return "", fmt.Errorf("put %s: %w", name, Full())
+	}
+	m.files[name] = slices.Clone(data)
 	return md5Of(data), nil
+}
+
+// left is how many bytes fit in, below zero if there are too many.
+func (m *Memory) left() int64 {
+	left := m.limit
+	for _, data := range m.files {
+		left -= int64(len(data))
+	}
+	return left
 }
 
 // Get copies the file into dst.
 func (m *Memory) Get(ctx context.Context, name string, dst []byte) (int, error) {
 	m.mu.Lock()
-	data, ok := m.files[name]
+	data, ok := m.files[m.fold(name)]
 	m.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
@@ -59,6 +110,7 @@ func (m *Memory) List(ctx context.Context, dir string) ([]backends.Entry, error)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	dir = m.fold(dir)
 	var entries []backends.Entry
 	for _, name := range slices.Sorted(maps.Keys(m.files)) {
 		rest, ok := strings.CutPrefix(name, dir)
@@ -87,25 +139,47 @@ func (m *Memory) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// Free is unsupported: the map has no end.
+// Free is what is left of the limit; without one it is unsupported.
 func (m *Memory) Free(ctx context.Context) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, fmt.Errorf("free: %w", err)
 	}
-	return 0, fmt.Errorf("free: %w", errors.ErrUnsupported)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.limited {
+		return 0, fmt.Errorf("free: %w", errors.ErrUnsupported)
+	}
+	return max(0, m.left()), nil
+}
+
+// Clone returns a store of its own with the same files and settings: what this one is now.
+func (m *Memory) Clone() *Memory {
+	files := m.Files()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &Memory{files: files, limited: m.limited, limit: m.limit, partial: m.partial, folds: m.folds}
+}
+
+// Restore puts the files back to what another store has: to an earlier state, mostly.
+func (m *Memory) Restore(to *Memory) {
+	files := to.Files()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.files = files
 }
 
 // Set stores a copy of data behind everyone's back.
 func (m *Memory) Set(name string, data []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.files[name] = slices.Clone(data)
+	m.files[m.fold(name)] = slices.Clone(data)
 }
 
 // Delete removes a file behind everyone's back; it says whether it was there.
 func (m *Memory) Delete(name string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	name = m.fold(name)
 	_, ok := m.files[name]
 	delete(m.files, name)
 	return ok
@@ -115,6 +189,7 @@ func (m *Memory) Delete(name string) bool {
 func (m *Memory) Corrupt(name string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	name = m.fold(name)
 	data := flip(m.files[name])
 	if len(data) == 0 {
 		return false
