@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -46,7 +47,8 @@ func TestMemoryHelpers(t *testing.T) {
 
 var errOdd = errors.New("odd")
 
-// Each fault hits a put of "new", or a get, list or remove of "old", which holds "hello".
+// Each fault hits a put of "new", or a get, list or remove of "old", which holds "hello", as
+// "ola" does "wrong" and "other" does "world".
 func TestFaults(t *testing.T) {
 	for _, c := range []struct {
 		name, op string
@@ -58,21 +60,43 @@ func TestFaults(t *testing.T) {
 		{"error after", "put", ErrorAfter(errOdd), errOdd, "hello"},
 		{"truncate", "put", Truncate(2), nil, "he"},
 		{"drop", "put", Drop(), nil, "-"},
+		{"all but one", "put", Truncate(-1), nil, "hell"},
 		{"flip stored", "put", FlipBit(), nil, "he|lo"},
+		{"longer", "put", Longer(2), nil, "helloxx"},
+		{"broken", "put", Break(3, errOdd), errOdd, "hel"},
+		{"later", "put", Later(ForEver), nil, "-"},
+		{"lag", "put", Lag(1), nil, "hello"},
+		{"elsewhere", "put", Elsewhere(), nil, "-"},
 		{"error instead", "get", ErrorInstead(errOdd), errOdd, ""},
 		{"flip read", "get", FlipBit(), nil, "he|lo"},
 		{"short", "get", Short(3), nil, "hel"},
+		{"broken", "get", Break(3, errOdd), errOdd, "hel"},
+		{"longer", "get", Longer(2), nil, "helloxx"},
+		{"too long", "get", Longer(9), backends.ErrTooLarge, "helloxxxx"},
+		{"swapped", "get", Swap(), nil, "world"},
+		{"stale", "get", Stale(NewMemory()), backends.ErrNotFound, ""},
+		{"elsewhere", "get", Elsewhere(), backends.ErrNotFound, ""},
 		{"not found", "get", NotFound(), backends.ErrNotFound, ""},
 		{"empty", "list", Empty(), nil, ""},
-		{"hide", "list", Hide(func(n string) bool { return n == "old" }), nil, ""},
+		{"hide", "list", Hide(func(n string) bool { return n == "old" }), nil, "ola5 other5"},
+		{"stale", "list", Stale(NewMemory()), nil, ""},
+		{"never listed", "list", StaleList(), nil, ""},
+		{"elsewhere", "list", Elsewhere(), nil, ""},
+		{"twice", "list", Duplicate(-1), nil, "ola5 ola4 old5 old4 other5 other4"},
+		{"reverse", "list", Reverse(), nil, "other5 old5 ola5"},
 		{"list fails", "list", ErrorInstead(errOdd), errOdd, ""},
 		{"drop", "remove", Drop(), nil, "hello"},
 		{"answer lost", "remove", ErrorAfter(errOdd), errOdd, "-"},
 		{"not found", "remove", NotFound(), backends.ErrNotFound, "hello"},
+		{"later", "remove", Later(ForEver), nil, "hello"},
+		{"elsewhere", "remove", Elsewhere(), backends.ErrNotFound, "hello"},
+		{"full", "put", ErrorInstead(Full()), backends.ErrFull, "-"},
 	} {
 		t.Run(c.op+" "+c.name, func(t *testing.T) {
 			m := NewMemory()
 			m.Set("old", []byte("hello"))
+			m.Set("ola", []byte("wrong"))
+			m.Set("other", []byte("world"))
 			f := NewFaulty(m)
 			f.Add(Fault{Op: c.op, Do: c.do})
 			got, err := hit(f, m, c.op)
@@ -104,7 +128,11 @@ func hit(f *Faulty, m *Memory, op string) (string, error) {
 		return string(buf[:n]), err
 	case "list":
 		entries, err := f.List(ctx, "")
-		return strings.Repeat("x", len(entries)), err
+		var seen []string
+		for _, e := range entries {
+			seen = append(seen, fmt.Sprint(e.Name, e.Size))
+		}
+		return strings.Join(seen, " "), err
 	}
 	err := f.Remove(ctx, "old")
 	return stored("old"), err
