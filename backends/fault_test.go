@@ -9,22 +9,40 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rclone/rclone/fs"
+	"github.com/rclone/rclone/fs/hash"
 )
 
 var ctx = context.Background()
 
-// oddFs is a remote in memory whose Put, NewObject and List can be replaced.
+// oddFs is a remote in memory of which some methods can be replaced.
 type oddFs struct {
 	fs.Fs
 	put       func(context.Context, io.Reader, fs.ObjectInfo) (fs.Object, error)
 	newObject func(context.Context, string) (fs.Object, error)
+	list      func(context.Context, string) (fs.DirEntries, error)
+	noHash    bool
 	features  fs.Features
 }
 
 func (f *oddFs) Features() *fs.Features { return &f.features }
+
+func (f *oddFs) Hashes() hash.Set {
+	if f.noHash {
+		return hash.Set(hash.None)
+	}
+	return f.Fs.Hashes()
+}
+
+func (f *oddFs) List(ctx context.Context, dir string) (fs.DirEntries, error) {
+	if f.list != nil {
+		return f.list(ctx, dir)
+	}
+	return f.Fs.List(ctx, dir)
+}
 
 func (f *oddFs) Put(ctx context.Context, in io.Reader, src fs.ObjectInfo, o ...fs.OpenOption) (fs.Object, error) {
 	if f.put != nil {
@@ -46,13 +64,8 @@ func openOdd(t *testing.T) (*oddFs, *Rclone) {
 		t.Fatal(err)
 	}
 	f := &oddFs{Fs: inner, features: *inner.Features()}
-	return f, openFs(f)
-}
-
-// openFs is a backend on an Fs that is there already.
-func openFs(f fs.Fs) *Rclone {
-	return openWith(Options{Name: "odd", Timeout: 100 * time.Millisecond},
-		func(context.Context) (fs.Fs, error) { return f, nil })
+	f.features.ListP = nil // the memory's own
+	return f, openWith(Options{Name: "odd", Remote: "odd:path"}, func(context.Context) (fs.Fs, error) { return f, nil })
 }
 
 func mustBeEmpty(t *testing.T, f *oddFs) {
@@ -119,87 +132,74 @@ func TestPutRefused(t *testing.T) {
 	}
 }
 
-// A backend that reads everything before it sends is not silent while it sends.
-func TestPutBuffers(t *testing.T) {
-	f, r := openOdd(t) // with a timeout of 100 ms
-	f.put = func(ctx context.Context, in io.Reader, src fs.ObjectInfo) (fs.Object, error) {
-		data, _ := io.ReadAll(in)
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(300 * time.Millisecond):
-			return f.Fs.Put(ctx, bytes.NewReader(data), src)
-		}
-	}
-	if _, err := r.Put(ctx, "a", make([]byte, slowestSend)); err != nil {
-		t.Errorf("put of a second's bytes: %v", err)
-	}
-	if _, err := r.Put(ctx, "b", make([]byte, 10)); err == nil || !strings.Contains(err.Error(), "nothing moved") {
-		t.Errorf("put of nothing much: %v", err)
-	}
-}
-
 // A backend that hangs and ignores its context is left behind, and given up after a while.
 func TestHang(t *testing.T) {
-	f, r := openOdd(t)
-	hang := make(chan struct{})
-	var after atomic.Int32
-	f.put = func(_ context.Context, in io.Reader, _ fs.ObjectInfo) (fs.Object, error) {
-		<-hang
-		if n, err := in.Read(make([]byte, 10)); n > 0 || err == nil {
-			t.Error("the caller's data was read after it had left")
-		}
-		after.Add(1)
-		return nil, errors.New("late")
-	}
-	r.slots = make(chan struct{}, maxStuck)
-	start := time.Now()
-	var all sync.WaitGroup
-	for range maxStuck {
-		all.Go(func() {
-			if _, err := r.Put(ctx, "a", []byte("hello")); err == nil || !strings.Contains(err.Error(), "nothing moved") {
-				t.Errorf("put: %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		f, r := openOdd(t)
+		hang := make(chan struct{})
+		f.put = func(_ context.Context, in io.Reader, _ fs.ObjectInfo) (fs.Object, error) {
+			<-hang
+			if n, err := in.Read(make([]byte, 10)); n > 0 || err == nil {
+				t.Error("the caller's data was read after it had left")
 			}
-		})
-	}
-	all.Wait()
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("took %v", took)
-	}
-	start = time.Now()
-	if _, err := r.Put(ctx, "a", nil); !errors.Is(err, errStuck) || time.Since(start) > time.Second {
-		t.Errorf("put on a stuck backend: %v after %v", err, time.Since(start))
-	}
-	close(hang)
-	for range 100 {
-		if after.Load() == maxStuck && r.stuck.Load() == 0 {
-			break
+			return nil, errors.New("late")
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	f.put = nil
-	if _, err := r.Put(ctx, "a", []byte("hello")); err != nil {
-		t.Errorf("put after the backend came back: %v", err)
-	}
+		r.slots = make(chan struct{}, maxStuck)
+		start := time.Now()
+		var all sync.WaitGroup
+		for range maxStuck {
+			all.Go(func() {
+				if _, err := r.Put(ctx, "a", []byte("hello")); err == nil || !strings.Contains(err.Error(), "nothing moved for 60s") {
+					t.Errorf("put: %v", err)
+				}
+			})
+		}
+		all.Wait()
+		if took := time.Since(start); took != defaultTimeout+grace {
+			t.Errorf("took %v", took)
+		}
+		time.Sleep(minRest)
+		start = time.Now()
+		if _, err := r.Put(ctx, "a", nil); !errors.Is(err, errStuck) || time.Since(start) > 0 {
+			t.Errorf("put on a stuck backend: %v after %v", err, time.Since(start))
+		}
+		if err := r.Ready(); err == nil {
+			t.Error("a stuck backend is ready")
+		}
+		close(hang)
+		synctest.Wait()
+		if n := r.stuck.Load(); n != 0 {
+			t.Errorf("%d still stuck", n)
+		}
+		time.Sleep(maxRest)
+		f.put = nil
+		if _, err := r.Put(ctx, "a", []byte("hello")); err != nil {
+			t.Errorf("put after the backend came back: %v", err)
+		}
+	})
 }
 
 func TestConnectOnce(t *testing.T) {
-	var tries atomic.Int32
-	odd := errors.New("odd https://user:pass@host/path?sig=secret\nmore")
-	r := openWith(Options{Name: "x"}, func(context.Context) (fs.Fs, error) { tries.Add(1); return nil, odd })
-	for range 5 {
-		_, err := r.List(ctx, "ab")
-		if !errors.Is(err, odd) || err.Error() != "x: list ab: odd https://host/path" {
-			t.Errorf("list: %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		var tries atomic.Int32
+		odd := errors.New("odd https://user:pass@host/path?sig=secret\nmore")
+		r := openWith(Options{Name: "x"}, func(context.Context) (fs.Fs, error) { tries.Add(1); return nil, odd })
+		want := "x: list ab: odd https://host/path"
+		for range 5 {
+			_, err := r.List(ctx, "ab")
+			if !errors.Is(err, odd) || err.Error() != want {
+				t.Errorf("list: %v", err)
+			}
+			want = "x: list ab: odd https://host/path; not tried again before " + clock(time.Now().Add(minRest))
 		}
-	}
-	if tries.Load() != 1 {
-		t.Errorf("%d tries within a moment", tries.Load())
-	}
-	r.retry = time.Now()
-	if _, err := r.List(ctx, ""); err == nil || tries.Load() != 2 {
-		t.Errorf("%d tries after the pause, %v", tries.Load(), err)
-	}
+		if tries.Load() != 1 {
+			t.Errorf("%d tries within a moment", tries.Load())
+		}
+		time.Sleep(minRest)
+		if _, err := r.List(ctx, ""); err == nil || tries.Load() != 2 {
+			t.Errorf("%d tries after the pause, %v", tries.Load(), err)
+		}
+	})
 }
 
 func TestFatalIsAnError(t *testing.T) {

@@ -26,7 +26,7 @@ func (r *Rclone) Get(ctx context.Context, name string, dst []byte) (int, error) 
 		if size == 0 {
 			return 0, nil
 		}
-		if err := wait(ctx, r.requests, 1); err != nil {
+		if err := j.wait(ctx, r.requests, 1); err != nil {
 			return 0, err
 		}
 		in, err := o.Open(ctx)
@@ -34,7 +34,7 @@ func (r *Rclone) Get(ctx context.Context, name string, dst []byte) (int, error) 
 			return 0, notFound(err)
 		}
 		defer in.Close()
-		n, err := r.readAll(ctx, j, in, dst)
+		n, err := r.readAll(ctx, j, in, dst, j.copy)
 		if err == nil && size > int64(n) {
 			err = io.ErrUnexpectedEOF
 		}
@@ -42,26 +42,30 @@ func (r *Rclone) Get(ctx context.Context, name string, dst []byte) (int, error) 
 	})
 }
 
-// readAll goes through a buffer of its own, since Read may hang and fill it when the caller
-// has long gone on to use dst for something else.
-func (r *Rclone) readAll(ctx context.Context, j *Job, in io.Reader, dst []byte) (int, error) {
+// readAll fills dst, and returns ErrTooLarge if there is more. It goes through a buffer of its
+// own, since Read may hang and fill it when the caller has long gone on to use dst for
+// something else.
+func (r *Rclone) readAll(ctx context.Context, j *Job, in io.Reader, dst []byte,
+	move func(dst, src []byte) (int, error)) (int, error) {
 	buf := make([]byte, min(r.download.Burst(), len(dst)+1))
+	j.transfer(r.download.Limit())
 	for n := 0; ; {
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
 		m, err := in.Read(buf)
-		if m > len(dst)-n {
-			return 0, ErrTooLarge
-		}
 		if m > 0 {
-			if err := wait(ctx, r.download, m); err != nil {
+			if err := j.wait(ctx, r.download, m); err != nil {
 				return 0, err
 			}
-			if _, err := j.copy(dst[n:], buf[:m]); err != nil {
+			moved, err := move(dst[n:], buf[:m])
+			if err != nil {
 				return 0, err
 			}
-			n += m
+			n += moved
+			if moved < m {
+				return n, ErrTooLarge
+			}
 		}
 		switch {
 		case err == io.EOF:
@@ -74,12 +78,12 @@ func (r *Rclone) readAll(ctx context.Context, j *Job, in io.Reader, dst []byte) 
 
 // Remove removes the file; see Store.
 func (r *Rclone) Remove(ctx context.Context, name string) error {
-	_, err := do(ctx, r, "remove", name, func(ctx context.Context, f fs.Fs, _ *Job) (none struct{}, err error) {
+	_, err := do(ctx, r, "remove", name, func(ctx context.Context, f fs.Fs, j *Job) (none struct{}, err error) {
 		o, err := find(ctx, f, name)
 		if err != nil {
 			return none, err
 		}
-		if err := wait(ctx, r.requests, 1); err != nil {
+		if err := j.wait(ctx, r.requests, 1); err != nil {
 			return none, err
 		}
 		return none, notFound(o.Remove(ctx))

@@ -6,13 +6,20 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
-	// How long a call may still tidy up after its context has ended.
-	grace = time.Second
+	// How long a call may still tidy up after its context has ended, and one that has sent
+	// data: rclone's webdav waits for a second before it looks after a failed upload.
+	grace     = time.Second
+	graceSent = 2500 * time.Millisecond
 	// Calls of one backend that may be left behind before it is not used any more.
 	maxStuck = 16
+	// A transfer must move this many bytes a second, taken over the timeout. Without it one
+	// byte a second would hold a transfer for ever.
+	slowest = 1 << 10
 )
 
 var (
@@ -26,15 +33,22 @@ var (
 // Its name is part of how it works: rclone's fs.Fatalf ends the process, except below a
 // function called (*Job).run, where it panics; run makes an error of that.
 type Job struct {
+	timeout time.Duration
+
 	mu     sync.Mutex
 	moved  time.Time     // last sign of life
 	extra  time.Duration // patience beyond the timeout
 	used   bool          // the backend has asked for data
 	closed bool          // over or left behind: the caller's memory must not be touched
+	held   time.Time     // our own limits hold the job since; zero when they do not
+
+	window time.Time // what is being transferred is counted since; zero when nothing is
+	bytes  int64     // moved in the window
+	enough int64     // that many bytes begin a new window
 }
 
 // call runs op and returns when it does. It returns without it, soon after ctx has ended or
-// nothing has moved for the timeout, if op does not react to that.
+// nothing or too little has moved for the timeout, if op does not react to that.
 func call[T any](ctx context.Context, r *Rclone, op func(context.Context, *Job) (T, error)) (none T, err error) {
 	if r.stuck.Load() >= maxStuck {
 		return none, errStuck
@@ -46,7 +60,7 @@ func call[T any](ctx context.Context, r *Rclone, op func(context.Context, *Job) 
 		result T
 		err    error
 	}
-	j := &Job{moved: time.Now()}
+	j := &Job{timeout: r.timeout, moved: time.Now()}
 	done := make(chan answer, 1)
 	go func() {
 		var a answer
@@ -74,14 +88,19 @@ func call[T any](ctx context.Context, r *Rclone, op func(context.Context, *Job) 
 			return finish(a)
 		case <-ctx.Done():
 		case <-timer.C:
-			if left := j.patience(r.timeout); left > 0 {
+			left, why := j.patience()
+			if left > 0 {
 				timer.Reset(left)
 				continue
 			}
-			cancel(fmt.Errorf("nothing moved for %v", r.timeout))
+			cancel(why)
 		}
 	}
-	timer.Reset(grace)
+	if sent, _ := j.state(); sent {
+		timer.Reset(graceSent)
+	} else {
+		timer.Reset(grace)
+	}
 	select {
 	case a := <-done:
 		return finish(a)
@@ -112,22 +131,74 @@ func (j *Job) close() bool {
 	return first
 }
 
-// copy copies between the caller's memory and the job's own.
+// copy copies between the caller's memory and the job's own, and counts what has moved.
 func (j *Job) copy(dst, src []byte) (int, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
 		return 0, errLeft
 	}
-	j.moved = time.Now()
-	return copy(dst, src), nil
+	return j.count(copy(dst, src)), nil
 }
 
-// alive notes a sign of life, and that the next one may take extra time.
+// copyOwn copies within the job's own memory, which it may do after the caller has left.
+func (j *Job) copyOwn(dst, src []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.count(copy(dst, src)), nil
+}
+
+func (j *Job) count(n int) int {
+	j.moved = time.Now()
+	if j.bytes += int64(n); j.bytes >= j.enough && !j.window.IsZero() {
+		j.window, j.bytes = j.moved, 0
+	}
+	return n
+}
+
+// transfer begins to count bytes, unless that has begun. Limit is the layout's: half of it is
+// enough where it is that low.
+func (j *Job) transfer(limit rate.Limit) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.window.IsZero() {
+		j.window, j.bytes = time.Now(), 0
+		j.enough = int64(min(slowest, float64(limit)/2) * j.timeout.Seconds())
+	}
+}
+
+// alive notes a sign of life between transfers, and that the next one may take extra time.
 func (j *Job) alive(extra time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.moved, j.extra, j.used = time.Now(), extra, true
+	j.moved, j.extra, j.window = time.Now(), extra, time.Time{}
+}
+
+// asked notes that the backend has asked for data.
+func (j *Job) asked() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.moved, j.used = time.Now(), true
+}
+
+// wait waits for one of our own limits. The clock of the job stands still meanwhile.
+func (j *Job) wait(ctx context.Context, l *rate.Limiter, n int) error {
+	j.mu.Lock()
+	j.held = time.Now()
+	j.mu.Unlock()
+	err := wait(ctx, l, n)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	took := time.Since(j.held)
+	j.moved, j.window, j.held = j.moved.Add(took), later(j.window, took), time.Time{}
+	return err
+}
+
+func later(t time.Time, d time.Duration) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(d)
 }
 
 // state says whether anything was asked for, and whether the caller has left.
@@ -137,8 +208,24 @@ func (j *Job) state() (used, left bool) {
 	return j.used, j.closed
 }
 
-func (j *Job) patience(timeout time.Duration) time.Duration {
+// patience is how long the job may go on as it does now; why is what there is to say then.
+func (j *Job) patience() (left time.Duration, why error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return time.Until(j.moved.Add(timeout + j.extra))
+	now := time.Now()
+	if !j.held.IsZero() {
+		now = j.held
+	}
+	left = j.moved.Add(j.timeout + j.extra).Sub(now)
+	why = fmt.Errorf("nothing moved for %s", seconds(j.timeout+j.extra))
+	if !j.window.IsZero() {
+		if l := j.window.Add(j.timeout).Sub(now); l < left {
+			left = l
+			why = fmt.Errorf("only %d bytes in %s", j.bytes, seconds(j.timeout))
+		}
+	}
+	if !j.held.IsZero() {
+		left = max(left, time.Second/10)
+	}
+	return left, why
 }

@@ -2,8 +2,10 @@ package backends
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"golang.org/x/time/rate"
 )
@@ -27,6 +29,9 @@ func requestLimiter(perSecond float64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))
 }
 
+// errLate means that the caller's deadline comes before its turn.
+var errLate = fmt.Errorf("the limits of the layout leave no time: %w", context.DeadlineExceeded)
+
 func wait(ctx context.Context, l *rate.Limiter, n int) error {
 	err := l.WaitN(ctx, n)
 	if err == nil {
@@ -35,10 +40,14 @@ func wait(ctx context.Context, l *rate.Limiter, n int) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return context.DeadlineExceeded // the wait would outlast the deadline
+	return errLate
 }
 
+// acquire waits for a slot, but not where the call would be refused anyway.
 func (r *Rclone) acquire(ctx context.Context) error {
+	if err := r.gate.ready(); err != nil {
+		return err
+	}
 	select {
 	case r.slots <- struct{}{}:
 		return nil
@@ -49,7 +58,13 @@ func (r *Rclone) acquire(ctx context.Context) error {
 
 func (r *Rclone) release() { <-r.slots }
 
-// explained is an error whose text is fit for users: one line without credentials.
+// maxText bounds what a provider can make us print.
+const maxText = 400
+
+// fit is an error whose text is fit for users: one line without credentials.
+type fit interface{ fit() }
+
+// explained is a fit error that says which backend and operation it is about.
 type explained struct {
 	text  string
 	cause error
@@ -57,13 +72,22 @@ type explained struct {
 
 func (e *explained) Error() string { return e.text }
 func (e *explained) Unwrap() error { return e.cause }
+func (e *explained) fit()          {}
 
 func (r *Rclone) explain(verb, name string, err error) error {
 	text := r.name + ": " + verb
 	if name != "" {
 		text += " " + name
 	}
-	return &explained{text + ": " + clean(err.Error()), err}
+	return &explained{text + ": " + say(err), err}
+}
+
+// say is the text of err, fit for users.
+func say(err error) string {
+	if _, ok := err.(fit); ok {
+		return err.Error()
+	}
+	return clean(err.Error())
 }
 
 var (
@@ -74,5 +98,15 @@ var (
 func clean(text string) string {
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
 	text = userinfo.ReplaceAllString(text, "://")
-	return strings.TrimSpace(query.ReplaceAllString(text, "$1"))
+	text = strings.TrimSpace(query.ReplaceAllString(text, "$1"))
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, text)
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "..."
+	}
+	return text
 }

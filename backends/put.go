@@ -1,10 +1,12 @@
 package backends
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/rclone/rclone/fs"
@@ -13,12 +15,19 @@ import (
 	"golang.org/x/time/rate"
 )
 
-const (
-	cleanupTime = 10 * time.Second
-	// Some backends read the whole file before they send it. They get the time that this many
-	// bytes per second need, after the last byte was read and before they count as silent.
-	slowestSend = 64 << 10
-)
+// Some backends read the whole file before they send it. They get the time that this many
+// bytes per second need, after the last byte was read and before they count as silent.
+const slowestSend = 64 << 10
+
+// upload is one file on its way, in memory of its own, for what is done when the caller has
+// left.
+type upload struct {
+	name       string
+	size       int64
+	head, tail []byte // the first and last bytes, at most sampleSize
+	sent       atomic.Bool
+	gone       atomic.Bool // what a failure left was removed
+}
 
 // Put stores data under a new name; see Store.
 func (r *Rclone) Put(ctx context.Context, name string, data []byte) (string, error) {
@@ -26,55 +35,53 @@ func (r *Rclone) Put(ctx context.Context, name string, data []byte) (string, err
 		return "", r.explain("put", name, err)
 	}
 	defer r.release()
-	return do(ctx, r, "put", name, func(ctx context.Context, f fs.Fs, j *Job) (string, error) {
-		src := &source{ctx: ctx, job: j, size: len(data), data: data, limit: r.upload}
-		sum, err := put(ctx, f, name, src)
-		if used, _ := j.state(); err != nil && used {
-			discard(ctx, f, j, name)
+	if err := r.litter.forget(ctx, name); err != nil {
+		return "", r.explain("put", name, err)
+	}
+	n := min(len(data), sampleSize)
+	up := &upload{name: name, size: int64(len(data)), head: bytes.Clone(data[:n]), tail: bytes.Clone(data[len(data)-n:])}
+	sum, err := do(ctx, r, "put", name, func(ctx context.Context, f fs.Fs, j *Job) (string, error) {
+		up.sent.Store(false) // it may have been throttled, and be tried again
+		up.gone.Store(false)
+		src := &source{ctx: ctx, job: j, up: up, data: data, limit: r.upload}
+		sum, stored, err := r.put(ctx, f, j, src)
+		if _, left := j.state(); up.sent.Load() && (err != nil || left) {
+			err = r.undo(ctx, f, j, up, stored, err)
 		}
 		return sum, err
 	})
+	if err != nil && up.sent.Load() {
+		r.litter.add(up)
+	}
+	return sum, err
 }
 
-func put(ctx context.Context, f fs.Fs, name string, src *source) (string, error) {
-	size := int64(len(src.data))
+// put uploads and checks. Stored means that the store has something of ours under the name.
+func (r *Rclone) put(ctx context.Context, f fs.Fs, j *Job, src *source) (sum string, stored bool, err error) {
+	up := src.up
 	kind, want, err := src.hash(f)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	hashes := map[hash.Type]string{kind: want} // known beforehand, so that the provider can check it
-	o, err := f.Put(ctx, src, object.NewStaticObjectInfo(name, time.Now(), size, true, hashes, nil))
+	o, err := f.Put(ctx, src, object.NewStaticObjectInfo(up.name, time.Now(), up.size, true, hashes, nil))
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	if o.Size() != size {
-		return "", fmt.Errorf("stored %d bytes of %d", o.Size(), size)
+	j.alive(0)
+	if o.Size() != up.size {
+		return "", true, fmt.Errorf("stored %d bytes of %d", o.Size(), up.size)
 	}
-	if kind == hash.None {
-		return "", nil
+	if kind != hash.None {
+		// An error, or nothing: the store does not report it after all.
+		if got, err := o.Hash(ctx, kind); err == nil && got != "" {
+			if got != want {
+				return "", true, fmt.Errorf("stored with %s %s instead of %s", kind, got, want)
+			}
+			return kind.String() + ":" + got, true, nil
+		}
 	}
-	got, err := o.Hash(ctx, kind)
-	if err != nil || got == "" {
-		return "", nil // the store does not report it after all
-	}
-	if got != want {
-		return "", fmt.Errorf("stored with %s %s instead of %s", kind, got, want)
-	}
-	return kind.String() + ":" + got, nil
-}
-
-// discard removes what a failed Put may have left, as well as it can.
-func discard(ctx context.Context, f fs.Fs, j *Job, name string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-	defer cancel()
-	o, err := f.NewObject(ctx, name)
-	if err != nil {
-		return
-	}
-	// Once told of the failure the caller may do as it likes with the name.
-	if _, left := j.state(); !left {
-		_ = o.Remove(ctx)
-	}
+	return "", true, r.check(ctx, f, j, up)
 }
 
 // source hands the caller's data to rclone. It fails once the context has ended, since local,
@@ -82,38 +89,39 @@ func discard(ctx context.Context, f fs.Fs, j *Job, name string) {
 type source struct {
 	ctx   context.Context
 	job   *Job
-	size  int
+	up    *upload
 	data  []byte // what is left
 	limit *rate.Limiter
 }
 
 func (s *source) Read(p []byte) (int, error) {
-	s.job.alive(s.sending())
+	s.up.sent.Store(true)
+	s.job.asked()
 	if s.ctx.Err() != nil {
 		return 0, context.Cause(s.ctx)
 	}
 	if len(s.data) == 0 {
+		s.job.alive(s.sending())
 		return 0, io.EOF
 	}
+	s.job.transfer(s.limit.Limit())
 	n := min(len(p), len(s.data), s.limit.Burst())
-	if err := wait(s.ctx, s.limit, n); err != nil {
+	if err := s.job.wait(s.ctx, s.limit, n); err != nil {
 		return 0, err
 	}
 	n, err := s.job.copy(p[:n], s.data)
 	if err != nil {
 		return 0, err
 	}
-	s.data = s.data[n:]
-	s.job.alive(s.sending())
+	if s.data = s.data[n:]; len(s.data) == 0 {
+		s.job.alive(s.sending())
+	}
 	return n, nil
 }
 
 // sending is how long the backend may still send after it has read everything.
 func (s *source) sending() time.Duration {
-	if len(s.data) > 0 {
-		return 0
-	}
-	return time.Duration(s.size) * time.Second / slowestSend
+	return time.Duration(s.up.size) * time.Second / slowestSend
 }
 
 // hash returns the hash that f reports for free, if there is one.

@@ -14,9 +14,8 @@ const (
 	defaultTimeout   = 60 * time.Second
 	defaultTransfers = 4
 
-	// A backend that could not be reached is not tried again for this long, so that a dead
-	// account does not cost every object a connection timeout.
-	reconnectAfter = 10 * time.Second
+	// What failed sooner than this may be tried again at once.
+	quick = 5 * time.Second
 )
 
 // Options of one backend.
@@ -27,24 +26,26 @@ type Options struct {
 	Download  int64         // bytes per second, 0 = unlimited
 	Requests  float64       // per second, 0 = unlimited
 	Transfers int           // concurrent Put and Get, 0 = 4
-	Timeout   time.Duration // without a byte or an answer, 0 = 60 s
+	Timeout   time.Duration // without an answer, or with almost no bytes; 0 = 60 s
 }
 
 // Rclone is a Store on one rclone remote.
 type Rclone struct {
 	name    string
+	remote  string
 	timeout time.Duration
 	newFs   func(ctx context.Context) (fs.Fs, error)
 
 	upload, download, requests *rate.Limiter
 	slots                      chan struct{} // one per running Put or Get
 	stuck                      atomic.Int32  // calls that were left behind and still run
+	gate                       gate
+	litter                     litter
+	checker                    checker
 
 	mu     sync.Mutex
-	fs     fs.Fs         // nil until first used
-	making chan struct{} // closed when the attempt under way is over
-	err    error         // why the last attempt went wrong
-	retry  time.Time     // no new attempt before
+	link   *link    // nil until first used
+	making *attempt // to connect, if one is under way
 }
 
 var _ Store = (*Rclone)(nil)
@@ -53,6 +54,9 @@ var _ Store = (*Rclone)(nil)
 // use, kept, and shared by all operations.
 func Open(opts Options) *Rclone {
 	return openWith(opts, func(ctx context.Context) (fs.Fs, error) {
+		// rclone's own tries again would wait as long as the provider likes, deaf to any context.
+		ctx, ci := fs.AddConfig(ctx)
+		ci.LowLevelRetries = 1
 		return fs.NewFs(ctx, opts.Remote)
 	})
 }
@@ -66,6 +70,7 @@ func openWith(opts Options, newFs func(context.Context) (fs.Fs, error)) *Rclone 
 	}
 	return &Rclone{
 		name:     opts.Name,
+		remote:   opts.Remote,
 		timeout:  opts.Timeout,
 		newFs:    newFs,
 		upload:   byteLimiter(opts.Upload),
@@ -75,84 +80,83 @@ func openWith(opts Options, newFs func(context.Context) (fs.Fs, error)) *Rclone 
 	}
 }
 
-// Close ends the connection. A later operation would make a new one.
-func (r *Rclone) Close() error {
-	r.mu.Lock()
-	f := r.fs
-	r.fs = nil
-	r.mu.Unlock()
-	if f == nil || f.Features().Shutdown == nil {
-		return nil
+// Ready says, without a call, why one would be refused now: the backend is down, its login is
+// lost, or it asks to be left alone. It is nil where a call may be tried.
+func (r *Rclone) Ready() error {
+	err := r.gate.ready()
+	if err == nil && r.stuck.Load() >= maxStuck {
+		err = errStuck
 	}
-	_, err := call(context.Background(), r, func(ctx context.Context, _ *Job) (struct{}, error) {
-		return struct{}{}, f.Features().Shutdown(ctx)
-	})
 	if err != nil {
-		return r.explain("close", "", err)
+		return r.explain("use", "", err)
 	}
 	return nil
 }
 
 // do runs one operation on the connected remote and gives its error the text that users see.
+// An operation that was throttled is tried again.
 func do[T any](ctx context.Context, r *Rclone, verb, name string,
 	op func(ctx context.Context, f fs.Fs, j *Job) (T, error)) (T, error) {
-	result, err := func() (none T, err error) {
-		f, err := r.remote(ctx)
-		if err != nil {
-			return none, err
+	for try := 0; ; try++ {
+		result, o, err := once(ctx, r, verb, op)
+		switch {
+		case err == nil:
+			r.tidy()
+			return result, nil
+		case o == slowed && try < throttleTries:
+			continue
 		}
-		if err := wait(ctx, r.requests, 1); err != nil {
-			return none, err
-		}
-		return call(ctx, r, func(ctx context.Context, j *Job) (T, error) { return op(ctx, f, j) })
-	}()
-	if err != nil {
 		return result, r.explain(verb, name, err)
 	}
-	return result, nil
 }
 
-// remote returns the connected Fs, waiting for the one attempt that all callers share.
-func (r *Rclone) remote(ctx context.Context) (fs.Fs, error) {
-	for waited := false; ; waited = true {
-		r.mu.Lock()
-		f, err, making := r.fs, r.err, r.making
-		failed := err != nil && (waited || time.Now().Before(r.retry))
-		if f == nil && !failed && making == nil {
-			making = make(chan struct{})
-			r.making = making
-			go r.connect(making)
-		}
-		r.mu.Unlock()
-
-		switch {
-		case f != nil:
-			return f, nil
-		case failed:
-			return nil, err
-		}
-		select {
-		case <-making:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-func (r *Rclone) connect(made chan struct{}) {
-	f, err := call(context.Background(), r, func(ctx context.Context, _ *Job) (fs.Fs, error) {
-		// Some backends keep this context for refreshing their tokens: it must not end with the call.
-		f, err := r.newFs(context.WithoutCancel(ctx))
-		if err != nil {
-			return nil, err // rclone returns an Fs as well when the path is a file
-		}
-		return f, nil
-	})
-	r.mu.Lock()
-	r.fs, r.err, r.making = f, err, nil
+// once runs an operation if the gate lets it, and tells the gate what came of it. What failed
+// for a moment's reason is tried again at once, but never what has sent data: only the caller
+// knows whether another backend serves better.
+func once[T any](ctx context.Context, r *Rclone, verb string,
+	op func(ctx context.Context, f fs.Fs, j *Job) (T, error)) (none T, o outcome, err error) {
+	p, err := r.gate.enter(ctx)
 	if err != nil {
-		r.retry = time.Now().Add(reconnectAfter)
+		return none, silent, err
 	}
-	r.mu.Unlock()
-	close(made)
+	began := time.Now()
+	result, sent, err := run(ctx, r, op)
+	if !sent && isBlip(err) && ctx.Err() == nil && time.Since(began) < quick {
+		result, _, err = run(ctx, r, op)
+	}
+	o, named := judge(ctx, verb, err)
+	if o == down && isLogin(err, verb == "list") {
+		err = &loginError{err, remedy(r.remote)}
+	}
+	until := r.gate.leave(p, o, named, err)
+	if o == slowed {
+		err = &throttledError{err, until}
+		if time.Until(until) > maxWait {
+			r.drop()
+		}
+	}
+	return result, o, err
+}
+
+// run runs an operation on the connected remote. Sent means that it has asked for data to store.
+func run[T any](ctx context.Context, r *Rclone,
+	op func(ctx context.Context, f fs.Fs, j *Job) (T, error)) (result T, sent bool, err error) {
+	l, err := r.connected(ctx)
+	if err != nil {
+		return result, false, err
+	}
+	defer l.users.Done()
+	if err := wait(ctx, r.requests, 1); err != nil {
+		return result, false, err
+	}
+	var asked atomic.Bool
+	result, err = call(ctx, r, func(ctx context.Context, j *Job) (T, error) {
+		defer func() {
+			if used, _ := j.state(); used {
+				asked.Store(true)
+			}
+		}()
+		return op(ctx, l.Fs, j)
+	})
+	return result, asked.Load(), err
 }

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/net/webdav"
 	"shardraid/backends"
 	"shardraid/backends/backendtest"
 )
@@ -36,6 +38,21 @@ func TestRcloneMemory(t *testing.T) {
 			if err := r.Close(); err != nil {
 				t.Error(err)
 			}
+		})
+		return r
+	})
+}
+
+// A store without hashes, on a real server.
+func TestWebDAV(t *testing.T) {
+	backendtest.Test(t, func(t *testing.T) backends.Store {
+		server := httptest.NewServer(&webdav.Handler{FileSystem: webdav.Dir(t.TempDir()), LockSystem: webdav.NewMemLS()})
+		r := backends.Open(backends.Options{Name: "dav", Remote: ":webdav,url='" + server.URL + "',pacer_min_sleep=1us:"})
+		t.Cleanup(func() {
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+			server.Close()
 		})
 		return r
 	})

@@ -28,10 +28,14 @@ type Entry struct {
 type Store interface {
 	// Put stores data under a name that is new. When it returns nil the store has acknowledged
 	// the whole file, its size was checked, and its hash where the store reports one without
-	// reading the file; hash is then "md5:…" (type:hex), else "".
+	// reading the file; hash is then "md5:…" (type:hex), else "". It returns ErrFull when there
+	// is no room.
 	//
-	// After an error the file may be there or not; leftovers are removed where possible. So a
-	// name that others write as well can lose their file to a failed Put.
+	// After an error the file may be there or not, and may come and go for as long as the
+	// process lives: a hanging upload may yet end, and leftovers are removed where possible, if
+	// need be later. Only files that begin like data are, so that nobody else's is lost who has
+	// written under the name. But who needs the name again has to make sure of the file afterwards:
+	// so all names but the few that must be known beforehand have a random part.
 	Put(ctx context.Context, name string, data []byte) (hash string, err error)
 
 	// Get reads the whole file into dst and returns its length. It returns ErrNotFound, or
