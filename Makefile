@@ -47,6 +47,9 @@ lint: ## gofmt, vet, staticcheck, the list of mutants
 mutants: ## take each security check out once: a test must fail (about 7 minutes)
 	go run ./integration/mutants
 
+crashpoints: ## stop every command at every operation, and its recovery too (about 80,000 points: an hour)
+	go test -count 1 -timeout 3h -v -run 'CrashPoints|ApplyTwice' ./object -crashstride 1
+
 golden: ## rewrite the golden vectors (a promise: only for a new format version)
 	go test ./erasure ./manifest ./vault ./object -run Golden -update
 
@@ -70,5 +73,5 @@ clean: ## remove bin/
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-.PHONY: build install deps demo test unit integration check lint golden fuzz mutants bench testremote clean help
+.PHONY: build install deps demo test unit integration check lint golden fuzz crashpoints mutants bench testremote clean help
 .DEFAULT_GOAL := build

@@ -249,7 +249,7 @@ func (c *collection) incarnation(ctx context.Context, v *view, inc *incarnation)
 	switch {
 	case len(inc.tombAt) > 0: // it was buried, or what is there does not open
 		return nil
-	case len(inc.copies) > 0:
+	case len(inc.copies) > 0 && !c.torn(inc):
 		if len(inc.doomAt) > 0 && c.seen.age(inc.id) >= c.grace {
 			// A collector died, or saw the manifest: his time to delete is over.
 			return c.delete(ctx, v, inc.doomAt)
@@ -261,10 +261,17 @@ func (c *collection) incarnation(ctx context.Context, v *view, inc *incarnation)
 	case c.seen.age(inc.id) < c.grace:
 		c.Young++
 		return nil
-	case len(inc.shards)+len(inc.moveAt) == 0: // doom markers alone
+	case len(inc.shards)+len(inc.moveAt)+len(inc.copies) == 0: // doom markers alone
 		return c.delete(ctx, v, inc.doomAt)
 	}
 	return c.condemn(ctx, v, inc)
+}
+
+// torn reports whether an incarnation was never completed although there are
+// copies of its manifest: they are damaged, and so few that none may be whole
+// elsewhere. A writer puts m copies before the others.
+func (c *collection) torn(inc *incarnation) bool {
+	return inc.manifest == nil && inc.newer == nil && len(inc.unread) == 0 && len(inc.broken)+len(c.lost) <= c.store.silence
 }
 
 // condemn marks an incarnation without a manifest as doomed on every backend,
@@ -277,12 +284,9 @@ func (c *collection) condemn(ctx context.Context, v *view, inc *incarnation) err
 		var again *view
 		if again, err = c.look(ctx, v.id); err == nil {
 			now := again.incs[inc.id]
-			if now != nil && len(now.copies)+len(now.tombAt) == 0 {
-				var files []place
-				for at := range now.shards {
-					files = append(files, at)
-				}
-				return c.delete(ctx, again, append(files, now.moveAt...))
+			if now != nil && len(now.tombAt) == 0 && (len(now.copies) == 0 || c.torn(now)) {
+				files := slices.Concat(now.shardFiles(), now.moveAt, now.copies)
+				return c.delete(ctx, again, files)
 			}
 		}
 	}

@@ -19,6 +19,7 @@ type gate struct {
 
 	at   int  // the operation that kills; 0 for none
 	late bool // the operation is done all the same
+	torn bool // it is half done: of a put, half of the file is there
 	kill func()
 	dead bool
 }
@@ -39,11 +40,16 @@ func (g *gate) did(op string, kind manifest.Kind) int {
 func (g *gate) killAt(n int, late bool, kill func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.ops, g.at, g.late, g.kill, g.dead = 0, n, late, kill, false
+	g.ops, g.at, g.late, g.torn, g.kill, g.dead = 0, n, late, false, kill, false
+}
+
+func (g *gate) killInside(n int, kill func()) {
+	g.killAt(n, false, kill)
+	g.torn = true
 }
 
 // do passes an operation on unless the process is dead.
-func (g *gate) do(kind string, fn func() error) error {
+func (g *gate) do(kind string, fn func() error, half ...func()) error {
 	g.mu.Lock()
 	g.ops++
 	if g.kinds == nil {
@@ -52,10 +58,13 @@ func (g *gate) do(kind string, fn func() error) error {
 	g.kinds[kind]++
 	dead, dying := g.dead, g.at > 0 && g.ops == g.at
 	g.dead = dead || dying
-	late, kill := g.late, g.kill
+	late, torn, kill := g.late, g.torn, g.kill
 	g.mu.Unlock()
 	if dying && late {
 		_ = fn()
+	}
+	if dying && torn && len(half) > 0 {
+		half[0]()
 	}
 	if dying {
 		kill()
@@ -85,7 +94,7 @@ func (b *gated) Put(ctx context.Context, name string, data []byte) (hash string,
 	err = b.gate.do(b.kind("put", name), func() (err error) {
 		hash, err = b.Store.Put(ctx, name, data)
 		return err
-	})
+	}, func() { b.Store.Put(ctx, name, data[:len(data)/2]) })
 	return hash, err
 }
 

@@ -1,9 +1,12 @@
 package object
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -86,16 +89,18 @@ func (s *Store) bury(ctx context.Context, v *view, inc *incarnation, job *Job) e
 	if err := s.putTombstones(ctx, v, inc); err != nil {
 		return err
 	}
-	var shards, records []place
-	for at := range inc.shards {
-		shards = append(shards, at)
-	}
-	records = append(append(records, inc.copies...), inc.moveAt...)
-	left := s.deleteAll(ctx, v, shards, job)
-	if unread := s.deleteAll(ctx, v, records, job); len(unread) > 0 {
+	left := s.deleteAll(ctx, v, inc.shardFiles(), job)
+	if unread := s.deleteAll(ctx, v, slices.Concat(inc.copies, inc.moveAt), job); len(unread) > 0 {
 		job.debug("incarnation %s: %d records stay under their tombstones", inc.id, len(unread))
 	}
 	return s.shardsRemain(v, inc, left)
+}
+
+// shardFiles returns where files with shards lie, sorted.
+func (inc *incarnation) shardFiles() []place {
+	return slices.SortedFunc(maps.Keys(inc.shards), func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.backend, b.backend), cmp.Compare(a.Segment, b.Segment), cmp.Compare(a.Shard, b.Shard), bytes.Compare(a.Copy[:], b.Copy[:]))
+	})
 }
 
 // putTombstones puts a tombstone on every backend that answers and has none,
