@@ -22,19 +22,26 @@ type simReq struct {
 	content []byte // of a store
 	from    string // of a move
 	to      string
+	deep    bool // of a repair or scrub
 
 	state      simState
 	start, end int
-	looked     int // when its last look at everything began
+	looked     int // when its last look at everything began, and its manifests stood
 	effect     int // when it last changed something
 	late       int // operations of it that may yet change something
 	ops        int
 	listing    int  // lists that wait
 	disturbed  bool // something went wrong that was not its fault
 
-	here bool
-	got  []byte
-	err  error
+	here   bool
+	got    []byte
+	health Health
+	err    error
+}
+
+// again returns a request for the same.
+func (r *simReq) again() *simReq {
+	return &simReq{what: r.what, key: r.key, content: r.content, from: r.from, to: r.to, deep: r.deep}
 }
 
 type simState int
@@ -79,6 +86,16 @@ func (r *simReq) do(p *simProc) {
 		r.here, r.err = s.Check(p.ctx, key, p.world.job)
 	case "remove":
 		r.err = s.Remove(p.ctx, key, p.world.job)
+	case "move":
+		r.err = s.Move(p.ctx, key, r.from, r.to, p.world.job)
+	case "repair":
+		r.health, r.err = s.Repair(p.ctx, key, RepairOptions{Deep: r.deep}, p.world.job)
+	case "scrub":
+		r.health, r.err = s.Scrub(p.ctx, key, ScrubOptions{Deep: r.deep}, p.world.job)
+	case "collect":
+		_, r.err = s.Collect(p.ctx, CollectOptions{Keys: slices.Values(p.world.shape.keys)}, p.world.job)
+	case "fill":
+		_, r.err = s.FillIn(p.ctx, p.world.job)
 	default:
 		panic(r.what)
 	}

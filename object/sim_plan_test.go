@@ -1,5 +1,7 @@
 package object
 
+import "fmt"
+
 // simCodes are the layouts that are simulated: k, m, backends, write_quorum.
 var simCodes = [][4]int{
 	{1, 1, 2, 2}, {1, 1, 3, 2}, {1, 1, 4, 2},
@@ -16,7 +18,7 @@ func (w *simWorld) choose() {
 	c := simCodes[w.rng.IntN(len(simCodes))]
 	w.plan = simPlan{
 		clones: pick(w, 1, 2, 2, 2, 3), keys: pick(w, 1, 1, 1, 2), requests: pick(w, 1, 2, 3, 4),
-		switchLane: pick(w, 0.01, 0.05, 0.2, 1), first: pick(w, 0, 0.5, 1), slow: -1,
+		switchLane: pick(w, 0, 0.01, 0.05, 0.2, 1), switchPhase: pick(w, 0, 0.1, 0.3), first: pick(w, 0, 0.5, 1), slow: -1,
 		lateness: pick(w, 0, 0.3, 0.8),
 	}
 	p := &w.plan
@@ -55,6 +57,15 @@ func (w *simWorld) choose() {
 func (w *simWorld) programs() {
 	firstKey, class := w.rng.IntN(simKeys), w.rng.IntN(len(w.shape.contents))
 	variants := pick(w, 1, 2, 3)
+	verbs := []string{"store", "store", "store", "remove", "remove", "check", "get"}
+	if w.chance(0.7) {
+		verbs = append(verbs, pick(w,
+			[]string{"move", "move", "repair", "scrub", "collect", "fill", "store"},
+			[]string{"move", "move", "move", "move", "store"},
+			[]string{"collect", "collect", "collect", "store"},
+			[]string{"repair", "repair", "move", "store", "fill"})...)
+		w.plan.days = w.chance(0.5)
+	}
 	journals := []*simJournal{}
 	for n := range w.plan.clones {
 		j := &simJournal{files: map[string]*simFile{}}
@@ -65,12 +76,18 @@ func (w *simWorld) programs() {
 		c := &simClone{n: n, journal: j}
 		for range w.plan.requests {
 			key := (firstKey + w.rng.IntN(w.plan.keys)) % simKeys
-			r := &simReq{key: key, what: pick(w, "store", "store", "store", "remove", "remove", "check", "get")}
-			if r.what == "store" {
+			r := &simReq{key: key, what: verbs[w.rng.IntN(len(verbs))], deep: w.chance(0.5)}
+			switch r.what {
+			case "store":
 				if w.chance(0.05) {
 					class = w.rng.IntN(len(w.shape.contents))
 				}
 				r.content = w.shape.contents[class][w.rng.IntN(variants)]
+			case "move":
+				r.from = fmt.Sprint("b", w.rng.IntN(w.shape.n))
+				if w.chance(0.5) {
+					r.to = fmt.Sprint("b", w.rng.IntN(w.shape.n))
+				}
 			}
 			c.program = append(c.program, r)
 		}

@@ -45,9 +45,10 @@ type simWorld struct {
 	bad       []bool   // may lose and garble what it has
 	lost      []bool   // for the oracle
 	snapshot  []*simMemory
-	lies      bool // a bad backend has lied
-	lossSince int  // the last step at which a bad backend lost something
-	lane      int  // who was let through last
+	lies      bool           // a bad backend has lied
+	lossSince int            // the last step at which a bad backend lost something
+	lane      int            // who was let through last
+	phase     map[int][2]int // what each lane was about to do
 	crashes   int
 
 	hash      uint64
@@ -62,8 +63,10 @@ type simPlan struct {
 	crash, fault, down, lie float64 // chance at each step
 	lateness                float64
 	jump                    float64 // of time
-	switchLane, first       float64
-	slow                    int // a backend that is let through last, or -1
+	switchLane, switchPhase float64
+	first                   float64
+	days                    bool // days pass
+	slow                    int  // a backend that is let through last, or -1
 	maxDown, maxCrashes     int
 }
 
@@ -100,7 +103,7 @@ func simulate(t *testing.T, seed uint64, dir string, tracing bool, prepare func(
 
 func newSimWorld(seed uint64, dir string, tracing bool) *simWorld {
 	w := &simWorld{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x5ead)), dir: dir, tracing: tracing,
-		incs: map[vault.Incarnation]int{}, tombs: map[vault.Incarnation]map[int]bool{}, hash: fnv.New64().Sum64()}
+		phase: map[int][2]int{}, incs: map[vault.Incarnation]int{}, tombs: map[vault.Incarnation]map[int]bool{}, hash: fnv.New64().Sum64()}
 	w.job = &Job{Progress: func(int64) {}}
 	w.gate = &simGate{world: w, wake: make(chan struct{}, 1)}
 	w.choose()
@@ -273,7 +276,7 @@ func (w *simWorld) pick(waiting []*simOp) *simOp {
 			lanes = append(lanes, op.id.lane)
 		}
 	}
-	if !slices.Contains(lanes, w.lane) || w.chance(w.plan.switchLane) {
+	if !slices.Contains(lanes, w.lane) || w.chance(w.plan.switchLane) || w.newPhase(waiting) && w.chance(w.plan.switchPhase) {
 		w.lane = lanes[w.rng.IntN(len(lanes))]
 	}
 	var mine []*simOp
@@ -296,6 +299,21 @@ func (w *simWorld) pick(waiting []*simOp) *simOp {
 	return mine[w.rng.IntN(len(mine))]
 }
 
+// newPhase reports whether a process is about to do something else than
+// before: to list, to put manifests, to put tombstones. That is where it
+// matters who comes in between.
+func (w *simWorld) newPhase(waiting []*simOp) bool {
+	for _, op := range waiting {
+		if op.id.lane == w.lane {
+			phase := [2]int{int(op.id.what), int(op.id.kind)}
+			is := phase != w.phase[w.lane]
+			w.phase[w.lane] = phase
+			return is
+		}
+	}
+	return false
+}
+
 // event lets something else happen than an operation, now and then.
 func (w *simWorld) event(waiting []*simOp) bool {
 	switch {
@@ -307,7 +325,10 @@ func (w *simWorld) event(waiting []*simOp) bool {
 		w.land(w.rng.IntN(len(w.late)), true)
 		return true
 	case w.chance(w.plan.jump):
-		w.jump([]time.Duration{time.Second, 4 * time.Second, 31 * time.Second, 61 * time.Second}[w.rng.IntN(4)])
+		w.jump(pick(w, time.Second, 4*time.Second, 31*time.Second, 61*time.Second))
+		return true
+	case w.plan.days && w.chance(0.01):
+		w.jump(pick(w, 25*time.Hour, 49*time.Hour))
 		return true
 	case w.chance(w.plan.lie):
 		return w.lose()
@@ -330,8 +351,7 @@ func (w *simWorld) crash(c *simClone) bool {
 	if r := p.req; r != nil && r.state == simRunning {
 		r.state, r.end = simDied, w.step
 		if w.chance(0.5) { // git-annex tries again
-			again := &simReq{what: r.what, key: r.key, content: r.content, from: r.from, to: r.to}
-			c.program = append([]*simReq{again}, c.program...)
+			c.program = append([]*simReq{r.again()}, c.program...)
 		}
 	}
 	p.cancel()
@@ -369,6 +389,9 @@ func (w *simWorld) jump(d time.Duration) {
 	w.settle(left)
 	for _, r := range finished {
 		w.finish(r)
+	}
+	if d > time.Hour && w.chance(0.3) {
+		return // it was at one operation after the other all the time
 	}
 	for _, op := range waiting {
 		if op.id.what != simBegin && op.id.backend >= 0 && time.Since(op.since) > time.Minute {
@@ -465,6 +488,9 @@ func (w *simWorld) store(op *simOp) {
 		w.stored[b][op.name] = &simStored{op.file, op.req, bytes.Clone(op.data)}
 		if op.file.Kind == manifest.KindTombstone {
 			w.noteTomb(op.file.Incarnation, b)
+		}
+		if op.file.Kind == manifest.KindManifest {
+			op.req.looked = w.step
 		}
 	case simGet:
 		op.n, op.err = m.Get(ctx, op.name, op.dst)
