@@ -165,10 +165,11 @@ func (c *collection) identify(ctx context.Context, dirs []map[string][]file, key
 }
 
 // idle reports whether the listing alone shows that there is nothing to do: one
-// incarnation, with a manifest, and no verdict on it.
+// incarnation, with a manifest, no shard twice, and no verdict on it.
 func (c *collection) idle(id vault.ObjectID, dirs []map[string][]file) bool {
 	var only vault.Incarnation
 	manifests := false
+	shards := map[shardID]bool{}
 	for i, b := range c.store.pool {
 		for _, f := range dirs[i][b.names.Dir(id)] {
 			if only.IsZero() {
@@ -178,6 +179,11 @@ func (c *collection) idle(id vault.ObjectID, dirs []map[string][]file) bool {
 				return false
 			}
 			manifests = manifests || f.Kind == manifest.KindManifest
+			at := shardID{f.Segment, f.Shard}
+			if f.Kind == manifest.KindShard && shards[at] {
+				return false
+			}
+			shards[at] = true
 		}
 	}
 	return manifests || only.IsZero()
@@ -250,15 +256,16 @@ func (c *collection) incarnation(ctx context.Context, v *view, inc *incarnation)
 	case len(inc.tombAt) > 0: // it was buried, or what is there does not open
 		return nil
 	case len(inc.copies) > 0 && !c.torn(inc):
-		if len(inc.doomAt) > 0 && c.seen.age(inc.id) >= c.grace {
+		if len(inc.doomAt) > 0 && c.seen.age(seenID{Incarnation: inc.id}) >= c.grace {
 			// A collector died, or saw the manifest: his time to delete is over.
 			return c.delete(ctx, v, inc.doomAt)
 		}
 		if len(inc.doomAt) > 0 {
 			c.Young++
+			return nil
 		}
-		return nil
-	case c.seen.age(inc.id) < c.grace:
+		return c.tidy(ctx, v, inc)
+	case c.seen.age(seenID{Incarnation: inc.id}) < c.grace:
 		c.Young++
 		return nil
 	case len(inc.shards)+len(inc.moveAt)+len(inc.copies) == 0: // doom markers alone
@@ -272,6 +279,32 @@ func (c *collection) incarnation(ctx context.Context, v *view, inc *incarnation)
 // elsewhere. A writer puts m copies before the others.
 func (c *collection) torn(inc *incarnation) bool {
 	return inc.manifest == nil && inc.newer == nil && len(inc.unread) == 0 && len(inc.broken)+len(c.lost) <= c.store.silence
+}
+
+// tidy deletes copies of shards that no record names, where another one is
+// there that some record does: a put whose answer was lost, a mover who died.
+// Movers name what they have put within a day, or leave it.
+func (c *collection) tidy(ctx context.Context, v *view, inc *incarnation) error {
+	if inc.manifest == nil {
+		return nil
+	}
+	var files []place
+	for _, at := range inc.shardFiles() {
+		if int(at.Segment) >= len(inc.manifest.Segments) || int(at.Shard) >= len(inc.manifest.Segments[at.Segment].Shards) {
+			continue // of nobody: no record can name it, and it tells nothing
+		}
+		places, _ := c.store.places(inc, int(at.Segment), int(at.Shard))
+		named := slices.ContainsFunc(places, func(p place) bool { return c.store.hasSize(inc, p) })
+		if slices.Contains(places, at) || !named && c.store.hasSize(inc, at) {
+			continue
+		}
+		if c.seen.age(seenID{inc.id, at.Copy}) < c.grace {
+			c.Young++
+			continue
+		}
+		files = append(files, at)
+	}
+	return c.delete(ctx, v, files)
 }
 
 // condemn marks an incarnation without a manifest as doomed on every backend,

@@ -199,3 +199,37 @@ func TestParseSeen(t *testing.T) {
 		t.Errorf("%d lines of garbage were read", n)
 	}
 }
+
+// A copy that no record names goes, when another is there that some record
+// does.
+func TestCollectStrays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2, 1, 4)
+		r.config.Journal = JournalDir(t.TempDir())
+		r.start()
+		data := bytesOf(1, 5000)
+		r.mustPut(testKey, data)
+		m := r.manifestOf(testKey)
+		from := r.index(m.Backends()[0])
+		path := r.stored(from, testKey, manifest.KindShard)[0]
+		for i, size := range []int{0, 100, -1} { // a torn one, another torn one, a whole one
+			name := r.name(from, path)
+			name.Copy = manifest.NewCopyID()
+			content := r.mem[from].Files()[path]
+			if size >= 0 {
+				content = content[:size]
+			}
+			r.mem[i].Set(r.pool[i].path(m.Object, name), content)
+		}
+		first, err := r.Collect(ctx, CollectOptions{}, r.job())
+		if err != nil || first.Files > 0 || first.Young != 3 {
+			t.Errorf("at once: %+v, %v", first, err)
+		}
+		if c := r.collect(); c.Files != 3 || r.count(testKey, manifest.KindShard) != 3 {
+			t.Errorf("%+v; %d shards are left", c, r.count(testKey, manifest.KindShard))
+		}
+		if h := r.mustScrub(testKey, true); !h.Whole() {
+			t.Errorf("%+v", h)
+		}
+	})
+}

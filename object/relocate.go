@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"shardraid/backends"
 	"shardraid/erasure"
@@ -23,6 +24,7 @@ type relocation struct {
 	lost  []int // backends given up
 	done  []relocated
 	moved int // shards that are where they should be now
+	began time.Time
 }
 
 // relocated is a shard at its new place.
@@ -44,9 +46,13 @@ var errCrowded = errors.New("another clone has put a shard of the same segment t
 
 // put stores a shard at its new place.
 func (r *relocation) put(ctx context.Context, segment, shard int, data []byte, to int, from ...place) error {
+	began := time.Now()
 	sh, err := r.store.putShard(ctx, r.inc.manifest, segment, shard, to, data)
 	if err != nil {
 		return err
+	}
+	if r.began.IsZero() {
+		r.began = began
 	}
 	at := place{to, manifest.Name{Incarnation: r.inc.id, Kind: manifest.KindShard, Segment: uint32(segment), Shard: uint8(shard), Copy: sh.Copy}}
 	r.inc.shards[at] = int64(len(data))
@@ -56,6 +62,9 @@ func (r *relocation) put(ctx context.Context, segment, shard int, data []byte, t
 
 // adopt names a good copy that no record names: somebody died before he did.
 func (r *relocation) adopt(at place) {
+	if r.began.IsZero() {
+		r.began = time.Now()
+	}
 	r.done = append(r.done, relocated{shardID{at.Segment, at.Shard}, at, nil, "", true})
 }
 
@@ -75,6 +84,7 @@ func (r *relocation) flush(ctx context.Context) error {
 	}
 	batch := r.done
 	r.done = nil
+	defer func() { r.began = time.Time{} }()
 	if err := r.record(ctx, batch); err != nil {
 		return err // the copies stay: the next repair names them
 	}
@@ -84,6 +94,9 @@ func (r *relocation) flush(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("look again: %w", err)
+	}
+	if age := time.Since(r.began.Round(0)); age > maxResume || age < 0 || time.Since(r.began) > maxResume {
+		return errors.New("it took over a day: others may take the copies for garbage by now; try again")
 	}
 	now := v.incs[r.inc.id]
 	if now == nil || len(now.tombs)+len(now.dooms)+len(now.doubt) > 0 {

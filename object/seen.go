@@ -7,21 +7,28 @@ import (
 	"fmt"
 	"time"
 
+	"shardraid/manifest"
 	"shardraid/vault"
 )
 
-// seen is the collector's memory of when it first saw an incarnation that may
-// be garbage. Times of files are no help: rclone sets them from the clock of
+// seen is the collector's memory of when it first saw what may be garbage:
+// an incarnation, or a single file of one. Times of files are no help: rclone sets them from the clock of
 // whoever wrote.
 type seen struct {
 	file  JournalFile
-	first map[vault.Incarnation]time.Time
-	asked map[vault.Incarnation]bool // by this collection
+	first map[seenID]time.Time
+	asked map[seenID]bool // by this collection
+}
+
+// seenID is an incarnation, and where a single file is meant its copy id.
+type seenID struct {
+	Incarnation vault.Incarnation `json:"incarnation"`
+	Copy        manifest.CopyID   `json:"copy,omitzero"`
 }
 
 type seenLine struct {
-	Incarnation vault.Incarnation `json:"incarnation"`
-	First       time.Time         `json:"first"`
+	seenID
+	First time.Time `json:"first"`
 }
 
 const seenName = "seen"
@@ -43,29 +50,29 @@ func (s *Store) openSeen() (*seen, error) {
 		file.Close(false)
 		return nil, fmt.Errorf("read journal: %w", err)
 	}
-	return &seen{file: file, first: parseSeen(data), asked: map[vault.Incarnation]bool{}}, nil
+	return &seen{file: file, first: parseSeen(data), asked: map[seenID]bool{}}, nil
 }
 
 // parseSeen ignores what is not a line that save wrote: its incarnations are
 // then seen for the first time.
-func parseSeen(data []byte) map[vault.Incarnation]time.Time {
-	first := map[vault.Incarnation]time.Time{}
+func parseSeen(data []byte) map[seenID]time.Time {
+	first := map[seenID]time.Time{}
 	for line := range bytes.Lines(data) {
 		var l seenLine
 		if json.Unmarshal(line, &l) == nil && !l.Incarnation.IsZero() && !l.First.IsZero() {
-			first[l.Incarnation] = l.First
+			first[l.seenID] = l.First
 		}
 	}
 	return first
 }
 
 // age returns how long ago an incarnation was first seen; 0 for now.
-func (s *seen) age(inc vault.Incarnation) time.Duration {
-	s.asked[inc] = true
+func (s *seen) age(id seenID) time.Duration {
+	s.asked[id] = true
 	now := time.Now()
-	first, ok := s.first[inc]
+	first, ok := s.first[id]
 	if !ok || first.After(now) { // or the clock was put back
-		s.first[inc] = now
+		s.first[id] = now
 		return 0
 	}
 	return now.Sub(first)
@@ -74,8 +81,8 @@ func (s *seen) age(inc vault.Incarnation) time.Duration {
 // save writes down what this collection has seen and forgets what it has not.
 func (s *seen) save() error {
 	var text []byte
-	for inc := range s.asked {
-		line, err := json.Marshal(seenLine{inc, s.first[inc]})
+	for id := range s.asked {
+		line, err := json.Marshal(seenLine{id, s.first[id]})
 		if err != nil {
 			return err
 		}
