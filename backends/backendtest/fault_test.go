@@ -160,6 +160,9 @@ func TestForEver(t *testing.T) {
 			t.Errorf("call %d: %v", i+1, err)
 		}
 	}
+	if f.Met() != 4 {
+		t.Errorf("met by %d calls", f.Met())
+	}
 }
 
 func TestThrottled(t *testing.T) {
@@ -228,6 +231,9 @@ func TestLimit(t *testing.T) {
 		t.Errorf("what is left of a put beyond the limit: %v, %q", err, m.Files()["c"])
 	}
 	wantFree(t, m, 0)
+	if m.Refused() != 2 {
+		t.Errorf("%d puts refused", m.Refused())
+	}
 	m.Limit(2, true)
 	wantFree(t, m, 0)
 	if _, err := m.Put(ctx, "d", []byte("x")); err == nil || has(m, "d") {
@@ -245,7 +251,7 @@ func wantFree(t *testing.T, m *Memory, want int64) {
 func TestFold(t *testing.T) {
 	m := NewMemory()
 	m.Set("dir/old", []byte("hello"))
-	m.Fold()
+	m.Fold(true)
 	mustPut(t, m, "dir/b7", nil)
 	mustPut(t, m, "Dir/B7", []byte("other"))
 	mustHave(t, m, "dir/b7", []byte("other"))
@@ -255,6 +261,9 @@ func TestFold(t *testing.T) {
 	}
 	if err := m.Remove(ctx, "DIR/old"); err != nil || len(names(t, m, "dir")) != 1 {
 		t.Errorf("remove: %v, %v", err, m.Names())
+	}
+	if m.Fold(false); !slices.Equal(m.Names(), []string{"dir/b7"}) || has(m, "dir/B7") {
+		t.Errorf("after it: %v", m.Names())
 	}
 }
 

@@ -100,6 +100,16 @@ func (f *Faulty) Count(op string) int {
 	return f.counts[op]
 }
 
+// Met returns how many calls the programmed faults have hit.
+func (f *Faulty) Met() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, fault := range f.faults {
+		n += fault.met
+	}
+	return n
+}
+
 // Verify fails the test when a programmed fault was never met.
 func (f *Faulty) Verify(t testing.TB) {
 	t.Helper()

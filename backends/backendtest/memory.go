@@ -20,6 +20,7 @@ type Memory struct {
 	limited bool
 	limit   int64 // in bytes, of all files together
 	partial bool  // a file that does not fit leaves its beginning
+	refused int   // Puts, since they did not fit
 	folds   bool
 }
 
@@ -36,16 +37,24 @@ func (m *Memory) Limit(bytes int64, partial bool) {
 	m.limited, m.limit, m.partial = true, bytes, partial
 }
 
-// Fold makes names that differ in case only the same, as on a FAT disk; they are listed in
-// upper case.
-func (m *Memory) Fold() {
+// Refused returns how many Puts did not fit in.
+func (m *Memory) Refused() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.folds = true
+	return m.refused
+}
+
+// Fold makes names that differ in case only the same, as on a FAT disk; they are listed in
+// upper case. Fold(false) ends that, with all names in lower case.
+func (m *Memory) Fold(on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.folds = on
+	files := map[string][]byte{}
 	for name, data := range m.files {
-		delete(m.files, name)
-		m.files[m.fold(name)] = data
+		files[m.fold(strings.ToLower(name))] = data
 	}
+	m.files = files
 }
 
 // fold makes of a name the one that it is stored by.
@@ -66,6 +75,7 @@ func (m *Memory) Put(ctx context.Context, name string, data []byte) (string, err
 	name = m.fold(name)
 	left := m.left() + int64(len(m.files[name]))
 	if m.limited && left < int64(len(data)) {
+		m.refused++
 		if m.partial && left > 0 {
 			m.files[name] = slices.Clone(data[:left])
 		}
