@@ -113,7 +113,7 @@ func (p *put) plan(v *view, key string, size int64) (err error) {
 	inlined := size <= s.layout.Inline
 	need, each := s.layout.WriteQuorum, int(size/int64(p.m.Data))
 	if inlined { // records go where shards do not
-		need, each = s.parity+1, -recordRoom
+		need, each = s.parity+1, forRecords
 	}
 	p.own = s.placeShards(v, each)
 	if placed := len(p.own); placed < need {

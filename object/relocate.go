@@ -149,11 +149,12 @@ func (s *Store) putMoves(ctx context.Context, v *view, inc *incarnation, moves [
 func (r *relocation) settle(ctx context.Context, now *incarnation, d relocated) error {
 	b := r.store.pool[d.to.backend]
 	where := fmt.Sprintf("shard %d of segment %d on %s", d.shard, d.segment, b.Name)
-	if !r.store.hasSize(&incarnation{manifest: r.inc.manifest, shards: now.shards}, d.to) {
+	seen := &incarnation{manifest: r.inc.manifest, shards: now.shards}
+	if !r.store.hasSize(seen, d.to) {
 		return fmt.Errorf("%s: it was stored and is not listed", where)
 	}
 	for at := range now.shards {
-		if at.backend == d.to.backend && at.Segment == d.segment && at.Shard != d.shard {
+		if at.backend == d.to.backend && at.Segment == d.segment && at.Shard != d.shard && r.store.hasSize(seen, at) {
 			r.takeBack(ctx, []relocated{d})
 			return fmt.Errorf("%s: %w", where, errCrowded)
 		}
@@ -242,7 +243,7 @@ func (s *Store) target(v *view, inc *incarnation, segment, shard int, not map[in
 func (s *Store) around(inc *incarnation, segment, shard int) (crowded map[int]bool, perDomain map[string]int) {
 	crowded, perDomain = map[int]bool{}, map[string]int{}
 	for at := range inc.shards {
-		if at.Segment == uint32(segment) && at.Shard != uint8(shard) {
+		if at.Segment == uint32(segment) && at.Shard != uint8(shard) && s.hasSize(inc, at) {
 			crowded[at.backend] = true
 		}
 	}

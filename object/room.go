@@ -50,8 +50,14 @@ func (s *Store) askRoom(ctx context.Context, v *view) {
 	})
 }
 
+// forRecords is the size that says: no shard, a record.
+const forRecords = -1
+
 // hasRoom reports whether a shard of so many bytes may go to the backend.
 func (b *member) hasRoom(size int) bool {
+	if size == forRecords {
+		return true
+	}
 	b.room.mu.Lock()
 	defer b.room.mu.Unlock()
 	return !time.Now().Before(b.room.full) && (!b.room.known || b.room.free >= int64(size)+recordRoom)
