@@ -31,7 +31,8 @@ demo: deps build ## show in a minute what it is for; leaves nothing behind
 test: deps lint unit integration ## everything that must pass
 
 unit: ## unit tests with the race detector
-	CGO_ENABLED=1 go test -race ./annex ./backends/... ./cli ./clone ./erasure ./layout ./manifest ./object ./remote ./vault .
+	CGO_ENABLED=1 go test -race -timeout 25m ./annex ./backends/... ./cli ./clone ./erasure ./layout ./manifest ./object ./remote ./vault .
+	go test -timeout 25m -run CrashPoints ./object -crashstride 40
 
 integration: build ## real git-annex, real binary, real servers
 	SHARDRAID_BIN=$(CURDIR)/bin go test -count 1 -timeout 25m ./integration
