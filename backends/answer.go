@@ -58,13 +58,17 @@ func isFull(err error) bool {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || fserrors.IsErrNoSpace(err) || errors.Is(err, file.ErrDiskFull) {
 		return true
 	}
-	if named, code := waitTime(err), status(err); named > 0 || code == 429 || slowText.MatchString(text(err)) {
+	code := status(err)
+	if code == http.StatusInsufficientStorage {
+		return true
+	}
+	if waitTime(err) > 0 || code == http.StatusTooManyRequests || slowText.MatchString(text(err)) {
 		return false // "quota exceeded" of requests
 	}
 	if ftp, ok := errors.AsType[*textproto.Error](err); ok {
 		return ftp.Code == 552 || ftp.Code == 452
 	}
-	return status(err) == http.StatusInsufficientStorage || fullText.MatchString(text(err))
+	return fullText.MatchString(text(err))
 }
 
 // isSlow says whether err asks to be left alone, and for how long, if it says so.
@@ -204,6 +208,10 @@ func judge(ctx context.Context, verb string, err error) (outcome, time.Duration)
 		return down, 0
 	case verb == "free":
 		return silent, 0 // an account may do everything but this
+	}
+	switch status(err) {
+	case http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge:
+		return silent, 0 // it is about the file
 	}
 	return failed, 0
 }

@@ -141,6 +141,7 @@ func TestAnswers(t *testing.T) {
 		{"ftp", &textproto.Error{Code: 530, Msg: "Login incorrect."}, login},
 		{"ftp", &textproto.Error{Code: 550, Msg: "Permission denied."}, other},
 		{"ftp", &textproto.Error{Code: 503, Msg: "Bad sequence of commands"}, other},
+		{"webdav", &googleapi.Error{Code: 507, Header: retryAfter("5")}, full},
 		{"koofr", httpclient.InvalidStatusError{Got: 507}, full},
 		{"koofr", &httpclient.InvalidStatusError{Got: 429, Headers: retryAfter("5")}, slow},
 		{"jottacloud", &jottaapi.Error{StatusCode: 507, Message: "x"}, full},
@@ -254,6 +255,8 @@ func TestJudge(t *testing.T) {
 		{ctx, "list", &unreachable{restError(429, "")}, slowed},
 		{ctx, "get", restError(401, ""), down},
 		{ctx, "get", restError(403, ""), failed},
+		{ctx, "put", restError(413, ""), silent},
+		{ctx, "put", restError(400, ""), failed},
 	} {
 		if got, _ := judge(c.ctx, c.verb, c.err); got != c.want {
 			t.Errorf("%s: %v is %d, not %d", c.verb, c.err, got, c.want)

@@ -160,6 +160,33 @@ func TestThrottleOfManyCalls(t *testing.T) {
 	})
 }
 
+// Of two times that are named the longer one counts.
+func TestThrottleIsNotShortened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openScript(t)
+		s.must(t, 1, 0) // connects
+		s.errs = []error{pacer.RetryAfterError(io.EOF, 9*time.Second), pacer.RetryAfterError(io.EOF, 2*time.Second)}
+		list := s.list
+		s.list = func(ctx context.Context, dir string) (fs.DirEntries, error) {
+			time.Sleep(time.Millisecond)
+			return list(ctx, dir)
+		}
+		start := time.Now()
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				if _, err := s.Rclone.List(ctx, ""); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if took := time.Since(start); took != 9*time.Second+2*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
 func TestThrottleHonoursContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openScript(t, times(3, pacer.RetryAfterError(io.EOF, 9*time.Second))...)

@@ -212,20 +212,16 @@ func (j *Job) state() (used, left bool) {
 func (j *Job) patience() (left time.Duration, why error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	now := time.Now()
 	if !j.held.IsZero() {
-		now = j.held
+		return time.Second, nil // we hold it ourselves: look again
 	}
-	left = j.moved.Add(j.timeout + j.extra).Sub(now)
+	left = time.Until(j.moved.Add(j.timeout + j.extra))
 	why = fmt.Errorf("nothing moved for %s", seconds(j.timeout+j.extra))
 	if !j.window.IsZero() {
-		if l := j.window.Add(j.timeout).Sub(now); l < left {
+		if l := time.Until(j.window.Add(j.timeout)); l < left {
 			left = l
 			why = fmt.Errorf("only %d bytes in %s", j.bytes, seconds(j.timeout))
 		}
-	}
-	if !j.held.IsZero() {
-		left = max(left, time.Second/10)
 	}
 	return left, why
 }

@@ -31,10 +31,10 @@ const (
 func (r *Rclone) undo(ctx context.Context, f fs.Fs, j *Job, up *upload, stored bool, cause error) error {
 	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
-	settled, err := r.discard(own, f, j, leftover{up: up, head: up.head}, stored)
+	settled, err := r.discard(own, f, j, leftover{target: up.target, head: up.head}, stored)
 	if settled {
 		up.gone.Store(true)
-		r.litter.drop(up) // the caller may have left meanwhile
+		r.litter.drop(up.target) // the caller may have left meanwhile
 	}
 	if cause == nil || ctx.Err() != nil {
 		return cause
@@ -60,7 +60,7 @@ func (r *Rclone) noRoom(ctx context.Context, f fs.Fs, j *Job, size int64) bool {
 // where nothing was found the server may yet have to notice that the upload has ended. Known
 // means that the file under the name is ours, whatever is in it.
 func (r *Rclone) discard(ctx context.Context, f fs.Fs, j *Job, left leftover, known bool) (settled bool, err error) {
-	o, err := r.look(ctx, f, j, left.up.name)
+	o, err := r.look(ctx, f, j, left.name)
 	if err == ErrNotFound {
 		return false, nil
 	}
@@ -84,7 +84,7 @@ func (r *Rclone) discard(ctx context.Context, f fs.Fs, j *Job, left leftover, kn
 
 // ours says whether a file begins as the failed upload did, so that nobody else's is lost.
 func (r *Rclone) ours(ctx context.Context, j *Job, o fs.Object, left leftover) (bool, error) {
-	if o.Size() > left.up.size {
+	if o.Size() > left.size {
 		return false, nil
 	}
 	got := left.head
@@ -103,7 +103,7 @@ func (r *Rclone) ours(ctx context.Context, j *Job, o fs.Object, left leftover) (
 
 // leftover is what a failed Put may have left.
 type leftover struct {
-	up    *upload
+	*target
 	head  []byte
 	after time.Time // it is not looked for before
 	tries int
@@ -125,7 +125,7 @@ func (l *litter) add(up *upload) {
 	defer l.mu.Unlock()
 	if !up.gone.Load() {
 		head := bytes.Clone(up.head[:min(len(up.head), litterHead)])
-		l.put(leftover{up, head, time.Now().Add(litterAfter), 0})
+		l.put(leftover{up.target, head, time.Now().Add(litterAfter), 0})
 	}
 }
 
@@ -134,16 +134,16 @@ func (l *litter) put(left leftover) {
 	l.all = slices.Delete(l.all, 0, max(0, len(l.all)-maxLitter))
 }
 
-func (l *litter) drop(up *upload) {
+func (l *litter) drop(t *target) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.all = slices.DeleteFunc(l.all, func(left leftover) bool { return left.up == up })
+	l.all = slices.DeleteFunc(l.all, func(left leftover) bool { return left.target == t })
 }
 
 // forget lets a name be used again: what is stored under it now is no leftover.
 func (l *litter) forget(ctx context.Context, name string) error {
 	l.mu.Lock()
-	l.all = slices.DeleteFunc(l.all, func(left leftover) bool { return left.up.name == name })
+	l.all = slices.DeleteFunc(l.all, func(left leftover) bool { return left.name == name })
 	busy, freed := l.busy == name, l.freed
 	l.mu.Unlock()
 	if !busy {

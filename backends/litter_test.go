@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rclone/rclone/fs"
+	"github.com/rclone/rclone/lib/file"
 )
 
 // exists says whether a file is really there.
@@ -196,7 +197,7 @@ func TestLitterIsBounded(t *testing.T) {
 			_, _ = r.Put(ctx, fmt.Sprintf("f%d", i), make([]byte, 1<<20))
 			r.gate = gate{}
 		}
-		if n, first := len(r.litter.all), r.litter.all[0].up.name; n != maxLitter || first != "f50" {
+		if n, first := len(r.litter.all), r.litter.all[0].name; n != maxLitter || first != "f50" {
 			t.Errorf("%d are remembered, from %s on", n, first)
 		}
 		if n := cap(r.litter.all[0].head); n > 2*litterHead {
@@ -258,4 +259,19 @@ func TestFullByItsFreeSpace(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A disk that is full makes the file, and then does not even ask for data.
+func TestFullBeforeItBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, r := openOdd(t)
+		f.put = func(context.Context, io.Reader, fs.ObjectInfo) (fs.Object, error) {
+			store(f, "a", nil)
+			return nil, file.ErrDiskFull
+		}
+		if _, err := r.Put(ctx, "a", []byte("hello")); !errors.Is(err, ErrFull) {
+			t.Errorf("put: %v", err)
+		}
+		mustBeEmpty(t, f)
+	})
 }

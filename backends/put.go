@@ -22,11 +22,16 @@ const slowestSend = 64 << 10
 // upload is one file on its way, in memory of its own, for what is done when the caller has
 // left.
 type upload struct {
-	name       string
-	size       int64
-	head, tail []byte // the first and last bytes, at most sampleSize
-	sent       atomic.Bool
-	gone       atomic.Bool // what a failure left was removed
+	*target
+	head, tail []byte      // the first and last bytes, at most sampleSize
+	sent       atomic.Bool // there may be something in the store
+}
+
+// target is what an upload shall become.
+type target struct {
+	name string
+	size int64
+	gone atomic.Bool // what a failure left was removed
 }
 
 // Put stores data under a new name; see Store.
@@ -39,12 +44,15 @@ func (r *Rclone) Put(ctx context.Context, name string, data []byte) (string, err
 		return "", r.explain("put", name, err)
 	}
 	n := min(len(data), sampleSize)
-	up := &upload{name: name, size: int64(len(data)), head: bytes.Clone(data[:n]), tail: bytes.Clone(data[len(data)-n:])}
+	up := &upload{target: &target{name: name, size: int64(len(data))}, head: bytes.Clone(data[:n]), tail: bytes.Clone(data[len(data)-n:])}
 	sum, err := do(ctx, r, "put", name, func(ctx context.Context, f fs.Fs, j *Job) (string, error) {
 		up.sent.Store(false) // it may have been throttled, and be tried again
 		up.gone.Store(false)
 		src := &source{ctx: ctx, job: j, up: up, data: data, limit: r.upload}
 		sum, stored, err := r.put(ctx, f, j, src)
+		if err != nil && isFull(err) {
+			up.sent.Store(true) // local makes the file, then asks for room, then for data
+		}
 		if _, left := j.state(); up.sent.Load() && (err != nil || left) {
 			err = r.undo(ctx, f, j, up, stored, err)
 		}

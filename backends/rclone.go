@@ -55,6 +55,7 @@ var _ Store = (*Rclone)(nil)
 func Open(opts Options) *Rclone {
 	return openWith(opts, func(ctx context.Context) (fs.Fs, error) {
 		// rclone's own tries again would wait as long as the provider likes, deaf to any context.
+		// (What Setup sets stays in force for the parts of one upload.)
 		ctx, ci := fs.AddConfig(ctx)
 		ci.LowLevelRetries = 1
 		return fs.NewFs(ctx, opts.Remote)
@@ -125,7 +126,7 @@ func once[T any](ctx context.Context, r *Rclone, verb string,
 		result, _, err = run(ctx, r, op)
 	}
 	o, named := judge(ctx, verb, err)
-	if o == down && isLogin(err, verb == "list") {
+	if o == down && isLogin(err, true) {
 		err = &loginError{err, remedy(r.remote)}
 	}
 	until := r.gate.leave(p, o, named, err)

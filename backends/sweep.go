@@ -40,7 +40,7 @@ func (r *Rclone) sweep(ctx context.Context, due time.Time) {
 		err := func() error {
 			ctx, cancel := context.WithTimeout(ctx, cleanupTime)
 			defer cancel()
-			_, err := do(ctx, r, "clean up", left.up.name, func(ctx context.Context, f fs.Fs, j *Job) (bool, error) {
+			_, err := do(ctx, r, "clean up", left.name, func(ctx context.Context, f fs.Fs, j *Job) (bool, error) {
 				return r.discard(ctx, f, j, left, false)
 			})
 			return err
@@ -74,7 +74,7 @@ func (l *litter) next(due time.Time) (left leftover, ok bool) {
 	}
 	left = l.all[i]
 	l.all = slices.Delete(l.all, i, i+1)
-	l.busy, l.freed = left.up.name, make(chan struct{})
+	l.busy, l.freed = left.name, make(chan struct{})
 	return left, true
 }
 
@@ -84,7 +84,7 @@ func (l *litter) done(left leftover, err error) {
 	defer l.mu.Unlock()
 	l.busy = ""
 	close(l.freed)
-	if left.tries++; err != nil && left.tries < litterTries && !left.up.gone.Load() {
+	if left.tries++; err != nil && left.tries < litterTries {
 		left.after = time.Now().Add(litterAgain)
 		l.put(left)
 	}

@@ -3,6 +3,7 @@ package backends
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"regexp"
 	"testing"
@@ -131,7 +132,7 @@ func TestPatience(t *testing.T) {
 		j := &Job{timeout: time.Minute, moved: time.Now()}
 		must := func(want time.Duration, text string) {
 			t.Helper()
-			if left, why := j.patience(); left != want || why.Error() != text {
+			if left, why := j.patience(); left != want || fmt.Sprint(why) != text {
 				t.Errorf("%v, %v; want %v, %s", left, why, want, text)
 			}
 		}
@@ -148,6 +149,9 @@ func TestPatience(t *testing.T) {
 		_ = j.wait(ctx, limit, 1) // at once
 		_ = j.wait(ctx, limit, 1) // after a second, which does not count
 		must(time.Minute, "nothing moved for 60s")
+		j.held = time.Now().Add(-time.Hour)
+		must(time.Second, "<nil>")
+		j.held = time.Time{}
 		j.alive(7 * time.Second)
 		must(67*time.Second, "nothing moved for 67s")
 	})
