@@ -32,6 +32,7 @@ test: deps lint unit integration ## everything that must pass
 
 unit: ## unit tests with the race detector
 	CGO_ENABLED=1 go test -race -timeout 25m ./annex ./backends/... ./cli ./clone ./erasure ./layout ./manifest ./object ./remote ./vault .
+	SHARDRAID_SEEDS=10000 SHARDRAID_SCHEDULES=5 go test -run '^Test(Simulate|Interleavings)$$' ./object
 	go test -timeout 25m -run CrashPoints ./object -crashstride 40
 
 integration: build ## real git-annex, real binary, real servers
@@ -54,6 +55,14 @@ crashpoints: ## stop every command at every operation, and its recovery too (abo
 golden: ## rewrite the golden vectors (a promise: only for a new format version)
 	go test ./erasure ./manifest ./vault ./object -run Golden -update
 
+SEEDS ?= 100000
+SEED ?= 1
+simulate: ## run $(SEEDS) simulations of the record protocol, from seed $(SEED) on
+	SHARDRAID_SEEDS=$(SEEDS) SHARDRAID_SEED=$(SEED) go test -count 1 -v -timeout 24h -run '^TestSimulate$$' ./object
+
+interleave: ## let two requests meet in all states of an object, in more than a million schedules
+	SHARDRAID_SCHEDULES=0 go test -count 1 -v -timeout 24h -run '^TestInterleavings$$' ./object
+
 FUZZ = annex backends cli erasure layout manifest vault
 fuzz: ## run every fuzz target for $(FUZZTIME)
 	@for p in $(FUZZ); do \
@@ -74,5 +83,5 @@ clean: ## remove bin/
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-.PHONY: build install deps demo test unit integration check lint golden fuzz crashpoints mutants bench testremote clean help
+.PHONY: build install deps demo test unit integration check lint golden fuzz simulate interleave crashpoints mutants bench testremote clean help
 .DEFAULT_GOAL := build

@@ -81,7 +81,7 @@ func (w *simWorld) endOf(key int) {
 // loseSome lets the oracle do without as many backends as may be lost.
 func (w *simWorld) loseSome() {
 	copy(w.lost, w.bad)
-	left := min(w.shape.m, w.shape.q-w.shape.k)
+	left := min(w.shape.m, w.shape.q-w.shape.k) - w.degraded
 	for _, bad := range w.bad {
 		if bad {
 			left--

@@ -46,10 +46,15 @@ type simWorld struct {
 	lost      []bool   // for the oracle
 	snapshot  []*simMemory
 	lies      bool           // a bad backend has lied
+	degraded  int            // shards that are missing from the beginning
 	lossSince int            // the last step at which a bad backend lost something
 	lane      int            // who was let through last
 	phase     map[int][2]int // what each lane was about to do
 	crashes   int
+
+	schedule func(*simWorld, []*simOp) *simOp // instead of chance
+	die      int                              // lane 1 is killed at this operation of it
+	enough   bool                             // this run has been made before
 
 	hash      uint64
 	trace     []string
@@ -88,25 +93,32 @@ func (w *simWorld) note(values ...int) {
 func (w *simWorld) chance(p float64) bool { return p > 0 && w.rng.Float64() < p }
 
 // simulate makes the run of a seed.
-func simulate(t *testing.T, seed uint64, dir string, tracing bool, prepare func(*simWorld)) *simWorld {
+func simulate(t *testing.T, seed uint64, dir string, tracing bool) *simWorld {
+	return simulateWith(t, seed, dir, tracing, (*simWorld).choose, nil, nil, 0)
+}
+
+// simulateWith makes a run in which others have chosen: what may happen, what
+// is there at the beginning, and who is let through when.
+func simulateWith(t *testing.T, seed uint64, dir string, tracing bool, choose, begin func(*simWorld), schedule func(*simWorld, []*simOp) *simOp, die int) *simWorld {
 	var w *simWorld
 	synctest.Test(t, func(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, seed)
-		w = newSimWorld(seed, dir, tracing)
-		if prepare != nil {
-			prepare(w)
+		w = newSimWorld(seed, dir, tracing, choose)
+		w.schedule, w.die = schedule, die
+		if begin != nil {
+			begin(w)
 		}
 		w.run()
 	})
 	return w
 }
 
-func newSimWorld(seed uint64, dir string, tracing bool) *simWorld {
+func newSimWorld(seed uint64, dir string, tracing bool, choose func(*simWorld)) *simWorld {
 	w := &simWorld{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x5ead)), dir: dir, tracing: tracing,
 		phase: map[int][2]int{}, incs: map[vault.Incarnation]int{}, tombs: map[vault.Incarnation]map[int]bool{}, hash: fnv.New64().Sum64()}
 	w.job = &Job{Progress: func(int64) {}}
 	w.gate = &simGate{world: w, wake: make(chan struct{}, 1)}
-	w.choose()
+	choose(w)
 	for i := range w.shape.n {
 		w.mem = append(w.mem, newSimMemory())
 		w.mem[i].Set(w.shape.markerName[i], w.shape.markers[i])
@@ -123,7 +135,7 @@ func (w *simWorld) run() {
 	for _, c := range w.clones {
 		w.start(c)
 	}
-	for w.violation == "" {
+	for w.violation == "" && !w.enough {
 		synctest.Wait()
 		waiting, left, finished := w.gate.take()
 		w.settle(left)
@@ -139,7 +151,7 @@ func (w *simWorld) run() {
 		}
 	}
 	w.shut()
-	if w.violation == "" {
+	if w.violation == "" && !w.enough {
 		w.epilogue()
 	}
 }
@@ -190,12 +202,19 @@ func (w *simWorld) advance(waiting []*simOp) {
 		return
 	}
 	op := w.pick(waiting)
+	if op == nil {
+		return
+	}
 	w.note(op.id.lane, int(op.id.what), op.id.backend, op.id.key, op.id.inc, int(op.id.kind), op.id.segment, op.id.shard)
 	if op.id.what == simBegin {
 		w.begin(op)
 		return
 	}
 	w.account(op, waiting)
+	if w.die > 0 && op.id.lane == 1 && op.req.ops == w.die {
+		w.crash(w.clones[1])
+		return
+	}
 	w.carryOut(op)
 	w.note(errorNumber(op.err))
 	w.log("%v%s", op.id, errText(op.err))
@@ -270,6 +289,9 @@ func (w *simWorld) finish(r *simReq) {
 
 // pick chooses who is let through.
 func (w *simWorld) pick(waiting []*simOp) *simOp {
+	if w.schedule != nil {
+		return w.schedule(w, waiting)
+	}
 	var lanes []int
 	for _, op := range waiting {
 		if !slices.Contains(lanes, op.id.lane) {
