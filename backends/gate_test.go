@@ -168,21 +168,68 @@ func TestThrottleIsNotShortened(t *testing.T) {
 		s.errs = []error{pacer.RetryAfterError(io.EOF, 9*time.Second), pacer.RetryAfterError(io.EOF, 2*time.Second)}
 		list := s.list
 		s.list = func(ctx context.Context, dir string) (fs.DirEntries, error) {
-			time.Sleep(time.Millisecond)
-			return list(ctx, dir)
+			entries, err := list(ctx, dir)
+			s.mu.Lock()
+			left := len(s.errs)
+			s.mu.Unlock()
+			time.Sleep(time.Duration(4-left) * time.Millisecond) // one after the other
+			return entries, err
 		}
-		start := time.Now()
 		var all sync.WaitGroup
 		for range 2 {
 			all.Go(func() {
+				start := time.Now()
 				if _, err := s.Rclone.List(ctx, ""); err != nil {
 					t.Error(err)
+				}
+				if took := time.Since(start); took < 9*time.Second || took > 10*time.Second {
+					t.Errorf("took %v", took)
 				}
 			})
 		}
 		all.Wait()
-		if took := time.Since(start); took != 9*time.Second+2*time.Millisecond {
-			t.Errorf("took %v", took)
+	})
+}
+
+// Whoever still uses a connection that must go keeps it until then.
+func TestDroppedConnectionIsUsedToTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openScript(t, pacer.RetryAfterError(io.EOF, time.Hour))
+		s.oddFs.put = func(ctx context.Context, in io.Reader, src fs.ObjectInfo) (fs.Object, error) {
+			time.Sleep(time.Minute / 2)
+			if s.shut.Load() > 0 {
+				t.Error("the connection was shut down meanwhile")
+			}
+			return s.Fs.Put(ctx, in, src)
+		}
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := s.Rclone.Put(ctx, "a", []byte("hello")); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		s.must(t, 1, 0, "throttled")
+		all.Wait()
+		synctest.Wait()
+		if s.shut.Load() != 1 {
+			t.Errorf("shut down %d times", s.shut.Load())
+		}
+	})
+}
+
+// A call that would be refused does not wait behind those that hang.
+func TestRefusalWaitsForNoSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openScript(t, restError(401, ""))
+		for range cap(s.slots) {
+			s.slots <- struct{}{}
+		}
+		s.must(t, 1, 0, "401")
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if _, err := s.Rclone.Put(short, "a", nil); err == nil || !strings.Contains(err.Error(), "401") {
+			t.Errorf("put: %v", err)
 		}
 	})
 }

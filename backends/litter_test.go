@@ -75,6 +75,50 @@ func TestLateLeftover(t *testing.T) {
 	})
 }
 
+// rclone's webdav ends a second after its context, and only then can be cleaned up after.
+func TestCancelledPutWaitsForItsLeftover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, r := openOdd(t)
+		f.put = func(ctx context.Context, in io.Reader, _ fs.ObjectInfo) (fs.Object, error) {
+			_, _ = io.CopyN(io.Discard, in, 2)
+			<-ctx.Done()
+			store(f, "a", []byte("he"))
+			time.Sleep(1500 * time.Millisecond)
+			return nil, ctx.Err()
+		}
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if _, err := r.Put(short, "a", []byte("hello")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("put: %v", err)
+		}
+		mustBeEmpty(t, f)
+	})
+}
+
+// Each try of a throttled Put may leave something.
+func TestLeftoverOfTheLastTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, r := openOdd(t)
+		tries := 0
+		f.put = func(_ context.Context, in io.Reader, _ fs.ObjectInfo) (fs.Object, error) {
+			_, _ = io.CopyN(io.Discard, in, 2)
+			if tries++; tries == 1 {
+				store(f, "a", []byte("he")) // removed before the next try
+				return nil, errSlow
+			}
+			return nil, io.ErrNoProgress
+		}
+		if _, err := r.Put(ctx, "a", []byte("hello")); err == nil || tries != 2 {
+			t.Fatalf("%d tries, %v", tries, err)
+		}
+		store(f, "a", []byte("he"))
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		mustBeEmpty(t, f)
+	})
+}
+
 func TestCloseRemovesLeftovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, r := openOdd(t)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rclone/rclone/fs"
+	"github.com/rclone/rclone/fs/hash"
 	"golang.org/x/time/rate"
 )
 
@@ -154,5 +155,28 @@ func TestPatience(t *testing.T) {
 		j.held = time.Time{}
 		j.alive(7 * time.Second)
 		must(67*time.Second, "nothing moved for 67s")
+	})
+}
+
+// slowHash is an object that reports its hash after a while.
+type slowHash struct{ fs.Object }
+
+func (o *slowHash) Hash(ctx context.Context, kind hash.Type) (string, error) {
+	time.Sleep(10 * time.Second)
+	return o.Object.Hash(ctx, kind)
+}
+
+// Asking for the hash has time of its own, however long the sending took.
+func TestHashAfterSlowSending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, r := openOdd(t)
+		put := drip(f, 2<<20, 75*time.Second) // of 76
+		f.put = func(ctx context.Context, in io.Reader, src fs.ObjectInfo) (fs.Object, error) {
+			o, err := put(ctx, in, src)
+			return &slowHash{o}, err
+		}
+		if _, err := r.Put(ctx, "a", make([]byte, 1<<20)); err != nil {
+			t.Errorf("put: %v", err)
+		}
 	})
 }
