@@ -78,19 +78,11 @@ func (s *seen) age(id seenID) time.Duration {
 	return now.Sub(first)
 }
 
-// forgetAfter is how long what is not seen any more is remembered: it may have
-// been out of sight only.
-const forgetAfter = 30 * 24 * time.Hour
-
-// close writes down what was seen and lets the memory go.
-func (s *seen) close() error {
-	defer s.file.Close(false)
+// save writes down what this collection has seen and forgets what it has not.
+func (s *seen) save() error {
 	var text []byte
-	for id, first := range s.first {
-		if !s.asked[id] && time.Since(first) > forgetAfter {
-			continue
-		}
-		line, err := json.Marshal(seenLine{id, first})
+	for id := range s.asked {
+		line, err := json.Marshal(seenLine{id, s.first[id]})
 		if err != nil {
 			return err
 		}
@@ -104,3 +96,5 @@ func (s *seen) close() error {
 	}
 	return nil
 }
+
+func (s *seen) close() { s.file.Close(false) }
