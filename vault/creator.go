@@ -110,12 +110,16 @@ func (c *Card) VerifyCreator(ctx context.Context) (note string, err error) {
 
 // judgeSignature reads gpg's status lines; its exit code alone says nothing
 // about whose signature it was.
-func judgeSignature(status, key string, err error) (note string, _ error) {
+func judgeSignature(all, key string, err error) (note string, _ error) {
 	var valid, good, expired bool
-	for line := range strings.Lines(status) {
-		fields := strings.Fields(strings.TrimPrefix(line, "[GNUPG:] "))
-		if !strings.HasPrefix(line, "[GNUPG:] ") || len(fields) == 0 {
+	for line := range strings.Lines(all) {
+		status, ours := strings.CutPrefix(line, "[GNUPG:] ")
+		if !ours {
 			continue
+		}
+		fields := strings.Fields(status)
+		if len(fields) == 0 || !strings.HasPrefix(status, fields[0]) {
+			return "", errors.New("gpg's status lines are not as they should be")
 		}
 		switch fields[0] {
 		case "GOODSIG":
@@ -129,7 +133,7 @@ func judgeSignature(status, key string, err error) (note string, _ error) {
 		case "VALIDSIG":
 			valid = fields[len(fields)-1] == key // the primary key's
 		case "BADSIG", "EXPSIG", "ERRSIG":
-			if fields[0] != "ERRSIG" || !strings.Contains(status, "NO_PUBKEY") {
+			if fields[0] != "ERRSIG" || !strings.Contains(all, "NO_PUBKEY") {
 				return "", fmt.Errorf("the signature of GPG key %s is not good", key)
 			}
 		}
