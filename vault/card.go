@@ -131,9 +131,9 @@ func (a *Access) validate() error {
 	case Local:
 		valid = valid && a.Recipients == nil && a.Wrapped == nil && a.Creator.Key == ""
 	case Passphrase:
-		valid = valid && a.Recipients == nil && a.Wrapped != nil && a.Creator.Key == ""
+		valid = valid && a.Recipients == nil && len(a.Wrapped) > 0 && a.Creator.Key == ""
 	case Recipients:
-		valid = valid && len(a.Recipients) > 0 && a.Wrapped != nil
+		valid = valid && len(a.Recipients) > 0 && len(a.Wrapped) > 0
 	default:
 		return fmt.Errorf("mode %q is not known: a newer shardraid may have written it", a.Mode)
 	}
