@@ -172,6 +172,11 @@ func (s *Dir) load(file string) (*Settings, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read what this clone trusts: %w", err)
 	}
+	return parsePin(path, data)
+}
+
+// parsePin reads what save wrote; path is for error texts.
+func parsePin(path string, data []byte) (*Settings, error) {
 	var p pin
 	if err := json.Unmarshal(data, &p); err != nil || p.Version != 1 {
 		return nil, fmt.Errorf("read %s: damaged, or written by a newer shardraid: if it is damaged and you know the vault's fingerprint, run: shardraid key trust FINGERPRINT", path)
@@ -187,8 +192,7 @@ func (s *Dir) load(file string) (*Settings, error) {
 }
 
 func (s *Dir) save(file string, set *Settings) (err error) {
-	card, signed := set.Values()
-	data, err := json.Marshal(pin{Version: 1, Vault: set.Card.Fingerprint(), Card: card, Layout: signed})
+	data, err := set.pin()
 	if err != nil {
 		return err
 	}
@@ -201,6 +205,12 @@ func (s *Dir) save(file string, set *Settings) (err error) {
 		return err
 	}
 	return replaceFile(filepath.Join(s.path, file), data)
+}
+
+// pin returns what parsePin reads.
+func (set *Settings) pin() ([]byte, error) {
+	card, signed := set.Values()
+	return json.Marshal(pin{Version: 1, Vault: set.Card.Fingerprint(), Card: card, Layout: signed})
 }
 
 // replaceFile replaces a file as a whole and sees it to the disk; it is for

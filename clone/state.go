@@ -40,13 +40,7 @@ func (s *Dir) wherePath(key string) string {
 
 // Remember notes where an object is. It is a convenience: errors cost nothing.
 func (s *Dir) Remember(key string, p object.Placement) {
-	text := fmt.Sprintf("%d+%d: %s", p.Data, p.Parity, strings.Join(p.Backends, ", "))
-	if p.Inlined {
-		text = "whole on each of: " + strings.Join(p.Backends, ", ")
-	}
-	if !p.Complete {
-		text += " (some shards missing)"
-	}
+	text := whereText(p)
 	path := s.wherePath(key)
 	if old, err := os.ReadFile(path); err == nil && string(old) == text {
 		return
@@ -63,6 +57,17 @@ func (s *Dir) Remember(key string, p object.Placement) {
 	if os.Rename(tmp.Name(), path) != nil {
 		os.Remove(tmp.Name())
 	}
+}
+
+func whereText(p object.Placement) string {
+	text := fmt.Sprintf("%d+%d: %s", p.Data, p.Parity, strings.Join(p.Backends, ", "))
+	if p.Inlined {
+		text = "whole on each of: " + strings.Join(p.Backends, ", ")
+	}
+	if !p.Complete {
+		text += " (some shards missing)"
+	}
+	return text
 }
 
 // Forget drops what Remember noted.
@@ -102,8 +107,12 @@ func (s *Dir) Damage() string {
 	if err != nil || len(text) == 0 {
 		return "none"
 	}
+	return sumDamage(string(text))
+}
+
+func sumDamage(text string) string {
 	counts := map[string]int{}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		backend, what, _ := strings.Cut(strings.TrimSpace(line), "\t")
 		counts[backend+": "+what]++
 	}
