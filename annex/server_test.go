@@ -258,35 +258,3 @@ func TestNoGoroutineStays(t *testing.T) {
 	}
 	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 }
-
-// FuzzServe feeds whole sessions in; each must end when its input does.
-func FuzzServe(f *testing.F) {
-	f.Add("EXTENSIONS INFO ASYNC\nJ 1 PREPARE\nJ 1 REMOVE config-a\nJ 1 VALUE x\nJ 2 TRANSFER STORE panic f\n")
-	f.Add("PREPARE\nINITREMOTE\nVALUE x\nREMOVE creds-a\nCREDS u p\nGETINFO\nEXPORT x\nLISTCONFIGS\n")
-	f.Add("EXTENSIONS ASYNC\nJ 1 REMOVE name\nERROR no\nJ 1 CHECKPRESENT wait\nJ 2 REMOVE broken\nERROR\n")
-	f.Add("EXTENSIONS\r\nTRANSFER RETRIEVE nil \x00\nREMOVE dir\nVALUE\nREMOVE uuid\nJ 1\n\nREMOVE info\n")
-	f.Fuzz(func(t *testing.T, session string) {
-		served := make(chan error, 1)
-		go func() {
-			served <- Serve(t.Context(), strings.NewReader(session), &strictWriter{t: t}, &fakeRemote{})
-		}()
-		select {
-		case <-served:
-		case <-time.After(grace - time.Second):
-			t.Fatal("Serve hangs")
-		}
-	})
-}
-
-// strictWriter wants whole lines without line breaks in them.
-type strictWriter struct{ t *testing.T }
-
-func (w *strictWriter) Write(p []byte) (int, error) {
-	text, ended := strings.CutSuffix(string(p), "\n")
-	for line := range strings.SplitSeq(text, "\n") {
-		if !ended || !isLine(line) || line == "" {
-			w.t.Errorf("bad line %q", line)
-		}
-	}
-	return len(p), nil
-}

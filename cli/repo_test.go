@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func TestParseRemoteLog(t *testing.T) {
@@ -26,16 +29,41 @@ func TestParseRemoteLog(t *testing.T) {
 	}
 }
 
+// FuzzParseRemoteLog writes a line as git-annex does behind any log: as the
+// latest it counts, and reads as it was meant.
 func FuzzParseRemoteLog(f *testing.F) {
-	f.Add("uuid-1 name=a&32;b vault=AA== timestamp=5.5s\n")
-	f.Add("uuid-1 &99999999999999999999;=x timestamp=NaNs")
-	f.Fuzz(func(t *testing.T, log string) {
-		for key := range parseRemoteLog(log, "uuid-1") {
+	f.Add("uuid-1 name=a&32;b vault=AA== timestamp=5.5s\n", "b c")
+	f.Add("uuid-1 &99999999999999999999;=x timestamp=NaNs", "&1;\n=")
+	f.Fuzz(func(t *testing.T, log, value string) {
+		before := parseRemoteLog(log, "uuid-1")
+		for key := range before {
 			if strings.ContainsAny(key, " \n=") {
 				t.Errorf("key %q", key)
 			}
 		}
+		var word strings.Builder
+		for _, r := range strings.ToValidUTF8(value, "") {
+			if r <= ' ' || r == '&' || unicode.IsSpace(r) {
+				fmt.Fprintf(&word, "&%d;", r)
+			} else {
+				word.WriteRune(r)
+			}
+		}
+		last := "\nuuid-2 name=x timestamp=9e99s\nuuid-1 name=" + word.String() + " timestamp=9e98s"
+		got, at := parseRemoteLog(log+last, "uuid-1"), parseTime(before["timestamp"])
+		if at >= 9e98 {
+			if got["name"] != before["name"] {
+				t.Errorf("an earlier line counts: %q", got)
+			}
+		} else if len(got) != 2 || got["name"] != strings.ToValidUTF8(value, "") {
+			t.Errorf("%q reads as %q", word.String(), got)
+		}
 	})
+}
+
+func parseTime(stamp string) float64 {
+	at, _ := strconv.ParseFloat(strings.TrimSuffix(stamp, "s"), 64)
+	return at
 }
 
 func TestFileName(t *testing.T) {

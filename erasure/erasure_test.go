@@ -232,31 +232,3 @@ func golden(t *testing.T, k, m, length int) goldenCase {
 	}
 	return g
 }
-
-// FuzzRoundTrip loses and damages shards: a segment comes back whole or not
-// at all.
-func FuzzRoundTrip(f *testing.F) {
-	f.Add([]byte("content"), uint8(3), uint8(2), uint16(5), uint16(9))
-	f.Fuzz(func(t *testing.T, segment []byte, k, m uint8, lost, flip uint16) {
-		c, err := New(int(k%8)+1, int(m%8)+1)
-		if err != nil || len(segment) == 0 {
-			return
-		}
-		buf, tags := encode(t, c, segment, Position{})
-		tagger, _ := NewTagger(&testSecrets().Tag)
-		shards := c.Split(buf, len(segment))
-		damaged := shards[int(flip)%len(shards)]
-		damaged[int(flip)%len(damaged)] ^= 1
-		have, good := make([]bool, len(shards)), 0
-		for i, shard := range shards {
-			have[i] = lost>>i&1 == 0 && tagger.Check(i, shard, tags[i])
-			if have[i] {
-				good++
-			}
-		}
-		got, err := c.Decode(buf, len(segment), have, testSecrets(), Position{})
-		if (err == nil) != (good >= c.Data()) || err == nil && !bytes.Equal(got, segment) {
-			t.Fatalf("%d of %d good: %v", good, c.Data(), err)
-		}
-	})
-}

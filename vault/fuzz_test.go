@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
@@ -12,18 +13,80 @@ import (
 )
 
 func FuzzOpenRecord(f *testing.F) {
-	v, card, _ := readGolden(f) // every worker of the fuzzer needs the same vault
-	good, err := v.SealRecord("a-v1", []byte("body"))
+	v, _, _ := readGolden(f) // every worker of the fuzzer needs the same vault
+	for _, kind := range []string{"a-v1", "b-v1"} {
+		good, err := v.SealRecord(kind, []byte("of "+kind))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(good)
+	}
+	owned, err := v.SealOwned("a-v1", []byte("owned"))
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(good)
+	f.Add(owned)
 	f.Fuzz(func(t *testing.T, message []byte) {
-		if body, err := v.OpenRecord("a-v1", message); err == nil && string(body) != "body" {
-			t.Errorf("forged: %q", body)
+		body, err := v.OpenRecord("a-v1", message)
+		if err == nil && string(body) != "of a-v1" || err != nil && (body != nil || !errors.Is(err, ErrRecord)) {
+			t.Errorf("%q, %v", body, err)
 		}
-		if _, err := card.Verify("a-v1", message); err == nil {
-			t.Error("forged signature")
+	})
+}
+
+// FuzzVerify changes what is signed and lies in the clear.
+func FuzzVerify(f *testing.F) {
+	v, card, _ := readGolden(f)
+	for _, kind := range []string{"a-v1", "b-v1"} {
+		good, err := v.Sign(kind, []byte("of "+kind))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(good)
+		f.Add(append(bytes.Clone(good), good...))
+	}
+	f.Fuzz(func(t *testing.T, message []byte) {
+		body, err := card.Verify("a-v1", message)
+		if err == nil && string(body) != "of a-v1" || err != nil && (body != nil || !errors.Is(err, ErrRecord)) {
+			t.Errorf("%q, %v", body, err)
+		}
+	})
+}
+
+// FuzzShape is after what is let through to OpenPGP: two packets, of which
+// the parser finds no other reading.
+func FuzzShape(f *testing.F) {
+	v, _, _ := readGolden(f)
+	record, err := v.SealRecord("a-v1", []byte("body"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(record)
+	f.Add(append(bytes.Clone(record), record...))
+	f.Add(cheapLock(f, []byte("secret"), testPass)[saltSize+1:])
+	f.Fuzz(func(t *testing.T, message []byte) {
+		errRecord, errLocked := checkShape(message, tagSessionKey, tagEncrypted), checkLocked(message)
+		if errRecord == nil && errLocked == nil {
+			t.Error("both to a key and to a passphrase")
+		}
+		for first, err := range map[uint8]error{tagSessionKey: errRecord, tagPassphrase: errLocked} {
+			if err != nil {
+				if !errors.Is(err, ErrRecord) {
+					t.Error(err)
+				}
+				continue
+			}
+			var tags []uint8
+			for r := packet.NewOpaqueReader(bytes.NewReader(message)); ; {
+				p, err := r.Next()
+				if err != nil {
+					break
+				}
+				tags = append(tags, p.Tag)
+			}
+			if !slices.Equal(tags, []uint8{first, tagEncrypted}) || message[0]&0x80 == 0 {
+				t.Errorf("packets %v pass", tags)
+			}
 		}
 	})
 }
@@ -35,22 +98,90 @@ func FuzzParseCard(f *testing.F) {
 		f.Fatal(err)
 	}
 	e := open(f, card.String())
-	f.Add(card.String(), e.Owner, e.Card)
+	f.Add(card.String(), []byte(nil), []byte(nil))
+	f.Add("", e.Owner, e.Card)
+	f.Add("", e.Card, e.Owner)
 	f.Add("e30=", e.Card, e.Owner)
 	f.Fuzz(func(t *testing.T, text string, owner, signed []byte) {
-		for _, text := range []string{text, seal(t, envelope{owner, signed})} {
-			got, err := ParseCard(text)
-			if err != nil {
-				continue
+		if text == "" {
+			text = seal(t, envelope{owner, signed})
+		}
+		got, err := ParseCard(text)
+		if err != nil {
+			if got != nil || !strings.HasPrefix(err.Error(), "read vault card: ") {
+				t.Errorf("%+v, %v", got, err)
 			}
-			if got.Fingerprint() != v.Fingerprint() || !reflect.DeepEqual(got.Access, fullAccess()) {
-				t.Errorf("forged: vault %s, %+v", got.Fingerprint(), got.Access)
-			}
-			if again, err := ParseCard(got.String()); err != nil || again.String() != got.String() {
-				t.Errorf("does not read back: %v", err)
-			}
+			return
+		}
+		if got.Fingerprint() != v.Fingerprint() || !reflect.DeepEqual(got.Access, fullAccess()) {
+			t.Errorf("forged: vault %s, %+v", got.Fingerprint(), got.Access)
+		}
+		if again, err := ParseCard(got.String()); err != nil || again.String() != got.String() {
+			t.Errorf("does not read back: %v", err)
 		}
 	})
+}
+
+// FuzzAccess is after the parser behind a card's signature: what a hostile
+// owner may write. What is read is written and read back the same.
+func FuzzAccess(f *testing.F) {
+	for _, a := range []Access{fullAccess(), {Serial: 1, Mode: Local}, {Serial: 2, Mode: Passphrase, Wrapped: []byte{0}}} {
+		body, err := json.Marshal(a)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body)
+	}
+	f.Add([]byte(`{"serial":1,"mode":"local","Serial":2}`))
+	f.Add([]byte(`{"serial":1,"mode":"local","creator":{"key":"","signature":"AA=="}}`))
+	f.Add([]byte(`{"serial":1,"mode":"passphrase","wrapped":""}`))
+	f.Add([]byte(`{"serial":1,"mode":"local","serial":1}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var a Access
+		if StrictJSON(body, &a) != nil {
+			return
+		}
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(body, &fields); err != nil || len(fields) != countFields(body) {
+			t.Fatalf("%q: %v, or a field is there twice", body, err)
+		}
+		for field := range fields {
+			if !slices.Contains([]string{"serial", "mode", "recipients", "wrapped", "creator"}, field) {
+				t.Fatalf("field %q is read", field)
+			}
+		}
+		if a.validate() != nil {
+			return
+		}
+		if a.Serial < 1 || (a.Mode == Local) != (a.Wrapped == nil) || (a.Mode == Recipients) != (len(a.Recipients) > 0) || a.Mode != Recipients && (a.Creator.Key != "" || a.Creator.Signature != nil) {
+			t.Fatalf("valid: %+v", a)
+		}
+		for _, fpr := range append(slices.Clone(a.Recipients), a.Creator.Key) {
+			if fpr != "" && (len(fpr) != 40 && len(fpr) != 64 || strings.Trim(fpr, "0123456789ABCDEF") != "") || fpr == "" && a.Creator.Key != "" {
+				t.Fatalf("valid: %+v", a)
+			}
+		}
+		var again Access
+		if text, err := json.Marshal(a); err != nil || StrictJSON(text, &again) != nil || again.validate() != nil {
+			t.Fatalf("%q does not read back: %v", text, err)
+		}
+		if again.Serial != a.Serial || again.Mode != a.Mode || !slices.Equal(again.Recipients, a.Recipients) || !bytes.Equal(again.Wrapped, a.Wrapped) ||
+			again.Creator.Key != a.Creator.Key || !bytes.Equal(again.Creator.Signature, a.Creator.Signature) {
+			t.Fatalf("reads back as %+v, want %+v", again, a)
+		}
+	})
+}
+
+func countFields(object []byte) (n int) {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	for dec.Token(); dec.More(); n++ {
+		var value json.RawMessage
+		dec.Token()
+		if dec.Decode(&value) != nil {
+			break
+		}
+	}
+	return n
 }
 
 func FuzzUnlock(f *testing.F) {
@@ -71,8 +202,9 @@ func FuzzUnlock(f *testing.F) {
 	})
 }
 
-// tooMuchWork spares the fuzzer what is allowed and slow: many rounds, and
-// Argon2 as S2K (4), somewhere at the beginning of the first packet.
+// tooMuchWork spares the fuzzer what is allowed and slow: many rounds of scrypt
+// or of S2K, and Argon2 as S2K (4), somewhere at the beginning of the first
+// packet.
 func tooMuchWork(locked []byte) bool {
 	if len(locked) <= saltSize+1 {
 		return false
@@ -81,6 +213,9 @@ func tooMuchWork(locked []byte) bool {
 		return true
 	}
 	p, err := packet.NewOpaqueReader(bytes.NewReader(locked[saltSize+1:])).Next()
+	if err == nil && len(p.Contents) > 12 && p.Contents[12] > 0x60 {
+		return true // more than 64 KiB are hashed
+	}
 	return err == nil && len(p.Contents) > 1 && bytes.IndexByte(p.Contents[1:min(8, len(p.Contents))], 4) >= 0
 }
 
@@ -92,7 +227,9 @@ func FuzzGPGStatus(f *testing.F) {
 		f.Add("[GNUPG:] "+line+"\n"+valid, false)
 		f.Add(valid+"gpg: text\n[GNUPG:] "+line+"\n", true)
 		f.Add("[GNUPG:] "+line+"\n"+strings.ReplaceAll(valid, key, "C"), false)
+		f.Add("[GNUPG:] GOODSIG A u\n[GNUPG:] "+line+"\n"+valid, false)
 	}
+	f.Add("[GNUPG:]  EXPKEYSIG A u\n"+valid, true)
 	f.Fuzz(func(t *testing.T, status string, failed bool) {
 		var exit error
 		if failed {
