@@ -63,7 +63,7 @@ simulate: ## run $(SEEDS) simulations of the record protocol, from seed $(SEED) 
 interleave: ## let two requests meet in all states of an object, in more than a million schedules
 	SHARDRAID_SCHEDULES=0 go test -count 1 -v -timeout 24h -run '^TestInterleavings$$' ./object
 
-FUZZ = annex backends cli erasure layout manifest vault
+FUZZ = annex backends cli clone erasure layout manifest object vault
 fuzz: ## run every fuzz target for $(FUZZTIME)
 	@for p in $(FUZZ); do \
 	  for f in $$(go test ./$$p -list '^Fuzz' | grep ^Fuzz); do \
