@@ -13,6 +13,7 @@ func FuzzSuccessor(f *testing.F) {
 	f.Add(first, yamlOf(1, 2, "a /a", "x /b", "c /c drain", "d /d"), yamlOf(1, 1, "a /a off", "b /b", "c /c"), more)
 	f.Add(first, yamlOf(2, 1, "a /a", "b /b", "c /c"), strings.ReplaceAll(first, "name: a,", "name: b2,"), first)
 	f.Add(first, yamlOf(1, 1, "a /a", "b /b off", "c /c off", "d /d", "e s:e"), first, more)
+	f.Add(first, yamlOf(1, 1, "a /a", "b /b"), first, first)
 	f.Add(first, more, more, more)
 	f.Add(first, yamlOf(1, 1, "x /a", "b /b", "c /c"), yamlOf(1, 1, "y /a", "b /b", "c /c"), yamlOf(1, 1, "x /a", "y /y", "b /b", "c /c"))
 	f.Add(first, yamlOf(1, 1, "a /x", "b /b", "c /c"), first, yamlOf(1, 1, "a /x", "x /a", "b /b", "c /c"))
