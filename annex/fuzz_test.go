@@ -15,6 +15,7 @@ func FuzzServe(f *testing.F) {
 	f.Add("PREPARE\nINITREMOTE\nVALUE x\nREMOVE creds-a\nCREDS u p\nGETINFO\nEXPORT x\nLISTCONFIGS\n")
 	f.Add("EXTENSIONS ASYNC\nJ 1 REMOVE name\nERROR no\nJ 1 CHECKPRESENT wait\nJ 2 REMOVE broken\nERROR\n")
 	f.Add("EXTENSIONS\r\nTRANSFER RETRIEVE nil \x00\nREMOVE dir\nVALUE\nREMOVE uuid\nJ 1\n\nREMOVE info\n")
+	f.Add("GETCOST\nGETAVAILABILITY\nGETORDERED\nCLAIMURL x\nCHECKURL x\nEXPORTSUPPORTED\nWHEREIS k\nGETINFO\nLISTCONFIGS\nTRANSFER STORE k f\n")
 	f.Fuzz(func(t *testing.T, session string) {
 		w := &strictWriter{t: t, more: make(chan struct{}, 1)}
 		in := &patientReader{Reader: *strings.NewReader(session), w: w, want: replies(session), over: make(chan struct{})}
