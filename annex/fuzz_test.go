@@ -48,6 +48,10 @@ func replies(session string) (n int) {
 	return n
 }
 
+// noReply finds what may wait for the end of the session, and the request that
+// gets none.
+var noReply = regexp.MustCompile(`wait|EXPORT\b`)
+
 // patientReader ends only when all replies are there, unless some may never be.
 type patientReader struct {
 	strings.Reader
@@ -60,7 +64,7 @@ type patientReader struct {
 func (r *patientReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	r.read.Write(p[:n])
-	if err == nil || strings.Contains(r.read.String(), "wait") || strings.Contains(r.read.String(), "EXPORT") {
+	if err == nil || noReply.MatchString(r.read.String()) {
 		return n, err
 	}
 	for {
