@@ -229,6 +229,7 @@ func FuzzGPGStatus(f *testing.F) {
 		f.Add("[GNUPG:] "+line+"\n"+strings.ReplaceAll(valid, key, "C"), false)
 		f.Add("[GNUPG:] GOODSIG A u\n[GNUPG:] "+line+"\n"+valid, false)
 	}
+	f.Add("[GNUPG:] GOODSIG A u\n[GNUPG:] BADSIGA u\n"+valid, false)
 	f.Add("[GNUPG:]  EXPKEYSIG A u\n"+valid, true)
 	f.Fuzz(func(t *testing.T, status string, failed bool) {
 		var exit error
@@ -240,13 +241,16 @@ func FuzzGPGStatus(f *testing.F) {
 		}
 		lines := strings.Split(status, "\n")
 		word := func(word string) bool {
-			return slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "[GNUPG:] "+word) })
+			return slices.ContainsFunc(lines, func(line string) bool {
+				fields := strings.Fields(line)
+				return len(fields) > 1 && fields[0] == "[GNUPG:]" && fields[1] == word && strings.HasPrefix(line, "[GNUPG:] "+word)
+			})
 		}
 		named := slices.ContainsFunc(lines, func(line string) bool {
 			fields := strings.Fields(line)
 			return strings.HasPrefix(line, "[GNUPG:] ") && slices.Contains(fields, "VALIDSIG") && fields[len(fields)-1] == key
 		})
-		if !named || word("BADSIG") || word("REVKEYSIG ") || word("EXPSIG ") || word("NO_PUBKEY ") || failed && !word("EXPKEYSIG") {
+		if !named || word("BADSIG") || word("REVKEYSIG") || word("EXPSIG") || word("NO_PUBKEY") || failed && !word("EXPKEYSIG") || !word("GOODSIG") && !word("EXPKEYSIG") {
 			t.Errorf("accepted: %q", status)
 		}
 	})
