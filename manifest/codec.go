@@ -71,16 +71,6 @@ func Open(v *vault.Vault, id vault.ObjectID, inc vault.Incarnation, message []by
 	return m, nil
 }
 
-// ObjectOf returns to which object one copy of a manifest of this incarnation
-// belongs, where only its place is known.
-func ObjectOf(v *vault.Vault, inc vault.Incarnation, message []byte) (id vault.ObjectID, err error) {
-	m, err := openAny(v, inc, message)
-	if err != nil {
-		return id, err
-	}
-	return m.Object, nil
-}
-
 func openAny(v *vault.Vault, inc vault.Incarnation, message []byte) (*Manifest, error) {
 	body, err := v.OpenRecord(manifestKind, message)
 	if err != nil {

@@ -116,10 +116,17 @@ func openVerdict(v *vault.Vault, kind string, id vault.ObjectID, inc vault.Incar
 	return nil
 }
 
-// OwnerOf returns to which object a move, tombstone or doom marker belongs,
-// where only its place is known.
-func OwnerOf(v *vault.Vault, kind Kind, message []byte) (id vault.ObjectID, err error) {
-	line := map[Kind]string{KindMove: moveKind, KindTombstone: tombstoneKind, KindDoom: doomKind}[kind]
+// ObjectOf returns to which object one copy of a record belongs, where only its
+// place and its name are known.
+func ObjectOf(v *vault.Vault, n Name, message []byte) (id vault.ObjectID, err error) {
+	if n.Kind == KindManifest {
+		m, err := openAny(v, n.Incarnation, message)
+		if err != nil {
+			return id, err
+		}
+		return m.Object, nil
+	}
+	line := map[Kind]string{KindMove: moveKind, KindTombstone: tombstoneKind, KindDoom: doomKind}[n.Kind]
 	body, err := v.OpenRecord(line, message)
 	if err != nil {
 		return id, err

@@ -101,7 +101,7 @@ func FuzzOpenMoves(f *testing.F) {
 		if got, err := OpenMoves(v, id, inc, again); err != nil || !reflect.DeepEqual(got, moves) {
 			t.Fatalf("reads back as %+v, %v, want %+v", got, err, moves)
 		}
-		if owner, err := OwnerOf(v, KindMove, message); err != nil || owner != id {
+		if owner, err := ObjectOf(v, Name{Kind: KindMove}, message); err != nil || owner != id {
 			t.Fatalf("owner %v, %v", owner, err)
 		}
 	})
@@ -122,7 +122,7 @@ func FuzzOpenVerdict(f *testing.F) {
 			t.Fatal("both tombstone and doom marker")
 		}
 		for kind, err := range errs {
-			owner, ownerErr := OwnerOf(v, kind, message)
+			owner, ownerErr := ObjectOf(v, Name{Kind: kind}, message)
 			if ownerErr != nil {
 				declared(t, ownerErr)
 			}

@@ -32,7 +32,7 @@ func (s *Store) checkOnce(ctx context.Context, key string, job *Job) (bool, erro
 	best, why := absent, error(nil)
 	for _, inc := range s.candidates(v) {
 		st, err := s.judge(v, inc)
-		if st == readable && len(inc.tombs)+len(inc.dooms)+len(inc.doubt) == 0 {
+		if st == readable && !inc.inDoubt() {
 			if err = s.restoreCopies(ctx, v, inc, job); err == nil {
 				st = present
 			}

@@ -96,9 +96,7 @@ func (c *collection) listAll(ctx context.Context) ([]map[string][]file, error) {
 		if slices.Contains(c.lost, i) {
 			return nil
 		}
-		if dirs[i], err = b.listAll(ctx); err == nil {
-			err = b.prove(ctx)
-		}
+		dirs[i], err = b.listAll(ctx)
 		return err
 	})
 	return dirs, c.all(errs)
@@ -149,7 +147,7 @@ func (c *collection) identify(ctx context.Context, dirs []map[string][]file, key
 			if known[i][dir] {
 				continue
 			}
-			if id, ok := s.whose(ctx, b, dir, dirs[i][dir], c.job); ok {
+			if id, ok := s.identify(ctx, b, dir, dirs[i][dir], c.job, manifest.KindManifest, manifest.KindTombstone, manifest.KindDoom, manifest.KindMove); ok {
 				add(id)
 			}
 		}
@@ -340,15 +338,11 @@ func (c *collection) doom(ctx context.Context, v *view, inc *incarnation) (own [
 		if err != nil {
 			return err
 		}
-		put[i] = place{i, manifest.Name{Incarnation: inc.id, Kind: manifest.KindDoom, Copy: manifest.NewCopyID()}}
-		_, err = b.store.Put(ctx, b.path(v.id, put[i].Name), message)
+		put[i].backend = i
+		put[i].Name, err = b.putRecord(ctx, v.id, inc.id, manifest.KindDoom, message)
 		return err
 	})
-	for i, at := range put {
-		if at.Kind == manifest.KindDoom && !slices.Contains(c.lost, i) {
-			own = append(own, at)
-		}
-	}
+	own = slices.DeleteFunc(put, func(at place) bool { return at.Kind != manifest.KindDoom })
 	if err := c.all(errs); err != nil {
 		return own, fmt.Errorf("put doom markers: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"shardraid/backends"
 	"shardraid/erasure"
+	"shardraid/manifest"
 )
 
 // fetch is one segment being brought back from any k of its shards.
@@ -71,6 +72,19 @@ func (s *Store) newFetch(v *view, inc *incarnation, i int, code *erasure.Code, b
 	f := &fetch{store: s, job: job, inc: inc, id: i, code: code, buf: buf, have: make([]bool, code.Shards())}
 	f.sources(v)
 	return f
+}
+
+// openFetch is newFetch with a buffer of the budget, which release gives back.
+func (s *Store) openFetch(ctx context.Context, v *view, inc *incarnation, i int, job *Job) (f *fetch, release func(), err error) {
+	code, err := s.code(inc.manifest.Data, inc.manifest.Parity)
+	if err != nil {
+		return nil, nil, err
+	}
+	buf, err := s.budget.acquire(ctx, code.BufferSize(inc.manifest.Segments[i].Length))
+	if err != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	return s.newFetch(v, inc, i, code, buf, job), func() { s.budget.release(buf) }, nil
 }
 
 // sources lists where the shards may be, the backends first that would be
@@ -173,10 +187,15 @@ func (f *fetch) count() (n int) {
 }
 
 // readShard reads one shard into its place and checks its tag.
-func (f *fetch) readShard(ctx context.Context, src source) (err error) {
-	b := f.store.pool[src.at.backend]
-	seg := &f.inc.manifest.Segments[f.id]
-	dst := f.code.Split(f.buf, seg.Length)[src.shard]
+func (f *fetch) readShard(ctx context.Context, src source) error {
+	dst := f.code.Split(f.buf, f.inc.manifest.Segments[f.id].Length)[src.shard]
+	return f.store.readShard(ctx, f.inc.manifest, src.at, dst)
+}
+
+// readShard reads the shard at a place into dst, which has its size, and checks
+// its tag.
+func (s *Store) readShard(ctx context.Context, m *manifest.Manifest, at place, dst []byte) (err error) {
+	b, seg := s.pool[at.backend], &m.Segments[at.Segment]
 	end := b.pace.begin(len(dst))
 	defer func() {
 		if errors.Is(context.Cause(ctx), errNotNeeded) {
@@ -185,7 +204,7 @@ func (f *fetch) readShard(ctx context.Context, src source) (err error) {
 			end(err)
 		}
 	}()
-	n, err := b.store.Get(ctx, b.path(f.inc.manifest.Object, src.at.Name), dst)
+	n, err := b.store.Get(ctx, b.path(m.Object, at.Name), dst)
 	if errors.Is(err, backends.ErrTooLarge) || err == nil && n != len(dst) {
 		return errDamagedShard
 	}
@@ -196,7 +215,7 @@ func (f *fetch) readShard(ctx context.Context, src source) (err error) {
 	if err != nil {
 		return err
 	}
-	if !tagger.Check(src.shard, dst, seg.Shards[src.shard].Tag) {
+	if !tagger.Check(int(at.Shard), dst, seg.Shards[at.Shard].Tag) {
 		return errDamagedShard
 	}
 	return nil

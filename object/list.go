@@ -30,9 +30,7 @@ func (s *Store) List(ctx context.Context, job *Job, found func(Listed)) error {
 	all := &view{errs: make([]error, len(s.pool))}
 	dirs := make([]map[string][]file, len(s.pool)) // by backend and directory
 	all.errs = s.each(ctx, 0, func(ctx context.Context, i int, b *member) (err error) {
-		if dirs[i], err = b.listAll(ctx); err == nil {
-			err = b.prove(ctx)
-		}
+		dirs[i], err = b.listAll(ctx)
 		return err
 	})
 	if err := ctx.Err(); err != nil {
@@ -44,7 +42,7 @@ func (s *Store) List(ctx context.Context, job *Job, found func(Listed)) error {
 	seen := map[vault.ObjectID]bool{}
 	for i, b := range s.pool {
 		for dir, files := range dirs[i] {
-			id, ok := s.identify(ctx, b, dir, files, job)
+			id, ok := s.identify(ctx, b, dir, files, job, manifest.KindManifest)
 			if !ok || seen[id] {
 				continue
 			}
@@ -60,7 +58,7 @@ func (s *Store) List(ctx context.Context, job *Job, found func(Listed)) error {
 	return nil
 }
 
-// listAll returns the files of all objects on a backend.
+// listAll returns the files of all objects on a backend, with proof.
 func (b *member) listAll(ctx context.Context) (map[string][]file, error) {
 	tops, err := b.store.List(ctx, "")
 	if err != nil {
@@ -82,11 +80,11 @@ func (b *member) listAll(ctx context.Context) (map[string][]file, error) {
 		}
 	}
 	lists := make([][]file, len(dirs))
-	g, ctx := errgroup.WithContext(ctx)
+	g, groupCtx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	for i, dir := range dirs {
 		g.Go(func() (err error) {
-			lists[i], err = b.listDir(ctx, dir)
+			lists[i], err = b.listDir(groupCtx, dir)
 			return err
 		})
 	}
@@ -97,26 +95,28 @@ func (b *member) listAll(ctx context.Context) (map[string][]file, error) {
 	for i, dir := range dirs {
 		found[dir] = lists[i]
 	}
-	return found, nil
+	return found, b.prove(ctx)
 }
 
-// identify opens a manifest of a directory, whose name says nothing, to learn
-// whose it is. A directory without one, as far as this backend goes, is left
-// to the others.
-func (s *Store) identify(ctx context.Context, b *member, dir string, files []file, job *Job) (id vault.ObjectID, ok bool) {
-	for _, f := range files {
-		if f.Kind != manifest.KindManifest || f.size > vault.MaxRecord {
-			continue
+// identify opens records of these kinds in a directory, whose name says nothing,
+// until one tells whose it is. A directory without any, as far as this backend
+// goes, is left to the others.
+func (s *Store) identify(ctx context.Context, b *member, dir string, files []file, job *Job, kinds ...manifest.Kind) (id vault.ObjectID, ok bool) {
+	for _, kind := range kinds {
+		for _, f := range files {
+			if f.Kind != kind || f.size > vault.MaxRecord {
+				continue
+			}
+			message := make([]byte, max(f.size, 0))
+			n, err := b.store.Get(ctx, dir+"/"+f.Format(b.names), message)
+			if err == nil {
+				id, err = manifest.ObjectOf(s.vault, f.Name, message[:n])
+			}
+			if err == nil && b.names.Dir(id) == dir {
+				return id, true
+			}
+			job.debug("backend %s: %s: record %c of %s: %v", b.Name, dir, f.Kind, f.Incarnation, err)
 		}
-		message := make([]byte, max(f.size, 0))
-		n, err := b.store.Get(ctx, dir+"/"+f.Format(b.names), message)
-		if err == nil {
-			id, err = manifest.ObjectOf(s.vault, f.Incarnation, message[:n])
-		}
-		if err == nil && b.names.Dir(id) == dir {
-			return id, true
-		}
-		job.debug("backend %s: %s: manifest %s: %v", b.Name, dir, f.Incarnation, err)
 	}
 	return id, false
 }
@@ -148,27 +148,6 @@ func (s *Store) listed(ctx context.Context, id vault.ObjectID, errs []error, dir
 		return l, true
 	}
 	return l, ok
-}
-
-// whose opens records in a directory until one says to which object it belongs.
-func (s *Store) whose(ctx context.Context, b *member, dir string, files []file, job *Job) (id vault.ObjectID, ok bool) {
-	if id, ok := s.identify(ctx, b, dir, files, job); ok {
-		return id, true
-	}
-	for _, f := range files {
-		if f.Kind != manifest.KindTombstone && f.Kind != manifest.KindDoom && f.Kind != manifest.KindMove || f.size > vault.MaxRecord {
-			continue
-		}
-		message := make([]byte, max(f.size, 0))
-		n, err := b.store.Get(ctx, dir+"/"+f.Format(b.names), message)
-		if err == nil {
-			id, err = manifest.OwnerOf(s.vault, f.Kind, message[:n])
-		}
-		if err == nil && b.names.Dir(id) == dir {
-			return id, true
-		}
-	}
-	return id, false
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -32,7 +32,7 @@ func (s *Store) Move(ctx context.Context, key, from, to string, job *Job) error 
 	var errs []error
 	found := false
 	for _, inc := range s.candidates(v) {
-		if st, _ := s.judge(v, inc); st < readable || len(inc.tombs)+len(inc.dooms)+len(inc.doubt) > 0 {
+		if st, _ := s.judge(v, inc); st < readable || inc.inDoubt() {
 			continue
 		}
 		found = true
@@ -67,7 +67,7 @@ func (r *relocation) moveAll(ctx context.Context, ends []int) error {
 }
 
 func (r *relocation) moveShard(ctx context.Context, i int, src source, to []int) error {
-	s, m := r.store, r.inc.manifest
+	s := r.store
 	where := fmt.Sprintf("move shard %d of segment %d from %s", src.shard, i, s.pool[src.at.backend].Name)
 	not := map[int]bool{src.at.backend: true}
 	for k := range s.pool {
@@ -77,20 +77,15 @@ func (r *relocation) moveShard(ctx context.Context, i int, src source, to []int)
 	if target < 0 {
 		return fmt.Errorf("%s: no other backend may take it", where)
 	}
-	code, err := s.code(m.Data, m.Parity)
-	if err != nil {
-		return err
-	}
-	buf, err := s.budget.acquire(ctx, code.BufferSize(m.Segments[i].Length))
+	buf, err := s.budget.acquire(ctx, shardSize(r.inc.manifest, i))
 	if err != nil {
 		return context.Cause(ctx)
 	}
 	defer s.budget.release(buf)
-	f := s.newFetch(r.v, r.inc, i, code, buf, r.job)
-	if err := f.readShard(ctx, src); err != nil {
+	if err := s.readShard(ctx, r.inc.manifest, src.at, buf); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
-	if err := r.put(ctx, i, src.shard, code.Split(buf, m.Segments[i].Length)[src.shard], target, src.at); err != nil {
+	if err := r.put(ctx, i, src.shard, buf, target, src.at); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	return nil

@@ -57,12 +57,14 @@ func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size i
 	if err != nil {
 		return err
 	}
-	s.askRoom(ctx, v)
 	if err := s.quorum(v, nil); err != nil {
 		return err
 	}
 	if stored, err := s.storedAlready(ctx, v, src, size, job); stored || err != nil {
 		return err
+	}
+	if size > s.layout.Inline { // records go where shards do not
+		s.askRoom(ctx, v)
 	}
 	p := &put{store: s, job: job, seen: v, src: src, meter: meter{report: job.progress}}
 	if err := p.plan(v, key, size); err != nil {
@@ -237,8 +239,7 @@ func (s *Store) putManifest(ctx context.Context, b *member, m *manifest.Manifest
 	if err != nil {
 		return err
 	}
-	name := manifest.Name{Incarnation: m.Incarnation, Kind: manifest.KindManifest, Copy: manifest.NewCopyID()}
-	_, err = b.store.Put(ctx, b.path(m.Object, name), message)
+	_, err = b.putRecord(ctx, m.Object, m.Incarnation, manifest.KindManifest, message)
 	return err
 }
 

@@ -141,6 +141,14 @@ func (s *Store) readAll(ctx context.Context, v *view, places []place, each func(
 	g.Wait() // each is told of errors
 }
 
+// putRecord puts one copy of a record under a fresh name, which it returns
+// whatever came of it.
+func (b *member) putRecord(ctx context.Context, id vault.ObjectID, inc vault.Incarnation, kind manifest.Kind, message []byte) (manifest.Name, error) {
+	name := manifest.Name{Incarnation: inc, Kind: kind, Copy: manifest.NewCopyID()}
+	_, err := b.store.Put(ctx, b.path(id, name), message)
+	return name, err
+}
+
 func (s *Store) readRecord(ctx context.Context, v *view, at place) ([]byte, error) {
 	b := s.pool[at.backend]
 	size := int64(-1)

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"shardraid/backends"
-	"shardraid/erasure"
 	"shardraid/layout"
 	"shardraid/manifest"
 )
@@ -23,7 +21,6 @@ type relocation struct {
 	inc   *incarnation
 	lost  []int // backends given up
 	done  []relocated
-	moved int // shards that are where they should be now
 	began time.Time
 }
 
@@ -99,7 +96,7 @@ func (r *relocation) flush(ctx context.Context) error {
 		return errors.New("it took over a day: others may take the copies for garbage by now; try again")
 	}
 	now := v.incs[r.inc.id]
-	if now == nil || len(now.tombs)+len(now.dooms)+len(now.doubt) > 0 {
+	if now == nil || now.inDoubt() {
 		r.takeBack(ctx, batch)
 		return errInterfered
 	}
@@ -138,8 +135,7 @@ func (s *Store) putMoves(ctx context.Context, v *view, inc *incarnation, moves [
 		if err != nil {
 			return err
 		}
-		name := manifest.Name{Incarnation: inc.id, Kind: manifest.KindMove, Copy: manifest.NewCopyID()}
-		_, err = b.store.Put(ctx, b.path(v.id, name), message)
+		_, err = b.putRecord(ctx, v.id, inc.id, manifest.KindMove, message)
 		return err
 	})
 }
@@ -159,7 +155,6 @@ func (r *relocation) settle(ctx context.Context, now *incarnation, d relocated) 
 			return fmt.Errorf("%s: %w", where, errCrowded)
 		}
 	}
-	r.moved++
 	if len(d.from) == 0 {
 		return nil
 	}
@@ -168,50 +163,36 @@ func (r *relocation) settle(ctx context.Context, now *incarnation, d relocated) 
 			return fmt.Errorf("%s: read back: %w", where, err)
 		}
 	}
+	left := r.store.deleteAll(ctx, r.v, d.from, r.job) // one copy too many
 	for _, at := range d.from {
-		from := r.store.pool[at.backend]
-		if err := from.store.Remove(ctx, from.path(r.v.id, at.Name)); err != nil && !errors.Is(err, backends.ErrNotFound) {
-			r.job.debug("backend %s: %v", from.Name, err) // it stays, one copy too many
-			continue
+		if !slices.Contains(left, at) {
+			delete(r.inc.shards, at)
 		}
-		delete(r.inc.shards, at)
 	}
 	return nil
 }
 
 // verify reads a shard at its new place and checks its tag.
 func (r *relocation) verify(ctx context.Context, d relocated) error {
-	b := r.store.pool[d.to.backend]
-	seg := &r.inc.manifest.Segments[d.segment]
 	data := make([]byte, shardSize(r.inc.manifest, int(d.segment)))
-	n, err := b.store.Get(ctx, b.path(r.v.id, d.to.Name), data)
-	if err != nil {
-		return err
+	err := r.store.readShard(ctx, r.inc.manifest, d.to, data)
+	if errors.Is(err, errDamagedShard) {
+		r.job.damaged(r.store.pool[d.to.backend].Name, "shard")
 	}
-	tagger, err := erasure.NewTagger(&seg.TagKey)
-	if err != nil {
-		return err
-	}
-	if n != len(data) || !tagger.Check(int(d.shard), data, seg.Shards[d.shard].Tag) {
-		r.job.damaged(b.Name, "shard")
-		return errDamagedShard
-	}
-	return nil
+	return err
 }
 
 // takeBack removes copies that this relocation has put. Nobody relies on them:
 // whoever removes a copy of a shard has put another one himself.
 func (r *relocation) takeBack(ctx context.Context, batch []relocated) {
+	var own []place
 	for _, d := range batch {
-		if d.adopted {
-			continue
-		}
-		delete(r.inc.shards, d.to)
-		b := r.store.pool[d.to.backend]
-		if err := b.store.Remove(ctx, b.path(r.v.id, d.to.Name)); err != nil {
-			r.job.debug("backend %s: %v", b.Name, err)
+		if !d.adopted {
+			own = append(own, d.to)
+			delete(r.inc.shards, d.to)
 		}
 	}
+	r.store.deleteAll(ctx, r.v, own, r.job) // what stays is for the collector
 }
 
 // target chooses a backend for a shard: the one that had it, where it answers,

@@ -115,7 +115,7 @@ func (s *Store) putTombstones(ctx context.Context, v *view, inc *incarnation) er
 		if err != nil {
 			return err
 		}
-		_, err = b.store.Put(ctx, b.path(v.id, manifest.Name{Incarnation: inc.id, Kind: manifest.KindTombstone, Copy: manifest.NewCopyID()}), message)
+		_, err = b.putRecord(ctx, v.id, inc.id, manifest.KindTombstone, message)
 		return err
 	})
 	for i, err := range errs {

@@ -2,11 +2,9 @@ package object
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
-	"shardraid/backends"
 	"shardraid/erasure"
 	"shardraid/manifest"
 	"shardraid/vault"
@@ -44,7 +42,7 @@ func (s *Store) repair(ctx context.Context, id vault.ObjectID, o RepairOptions, 
 	why := ErrAbsent
 	for _, inc := range s.candidates(v) {
 		st, err := s.judge(v, inc)
-		if st >= readable && len(inc.tombs)+len(inc.dooms)+len(inc.doubt) == 0 {
+		if st >= readable && !inc.inDoubt() {
 			return s.repairIncarnation(ctx, v, inc, lost, o.Deep, job)
 		}
 		if err != nil && why == ErrAbsent {
@@ -110,23 +108,18 @@ func (s *Store) missing(v *view, inc *incarnation, segment int) (shards []int) {
 // prove to be damaged.
 func (r *relocation) repairSegment(ctx context.Context, i int, missing []int, deep bool, damaged map[place]bool) error {
 	s, m := r.store, r.inc.manifest
-	code, err := s.code(m.Data, m.Parity)
+	f, release, err := s.openFetch(ctx, r.v, r.inc, i, r.job)
 	if err != nil {
 		return err
 	}
-	buf, err := s.budget.acquire(ctx, code.BufferSize(m.Segments[i].Length))
-	if err != nil {
-		return context.Cause(ctx)
-	}
-	defer s.budget.release(buf)
-	f := s.newFetch(r.v, r.inc, i, code, buf, r.job)
+	defer release()
 	missing = r.adoptStrays(ctx, f, missing)
 	if len(missing) == 0 && !deep {
 		return nil
 	}
 	want := m.Data
 	if deep {
-		want = code.Shards()
+		want = f.code.Shards()
 	}
 	if err := f.read(ctx, want); err != nil && (f.count() < m.Data || ctx.Err() != nil) {
 		return err
@@ -145,7 +138,7 @@ func (r *relocation) repairSegment(ctx context.Context, i int, missing []int, de
 	if err := f.rebuild(ctx, missing); err != nil {
 		return err
 	}
-	shards := code.Split(buf, m.Segments[i].Length)
+	shards := f.code.Split(f.buf, m.Segments[i].Length)
 	var errs []error
 	for _, j := range missing {
 		if err := r.place(ctx, i, j, shards[j], instead[j]); err != nil {
@@ -245,13 +238,7 @@ func (s *Store) restoreMoves(ctx context.Context, v *view, inc *incarnation) err
 // dropBroken deletes damaged copies of a manifest that has enough good ones:
 // they would stand in the way of a proof of absence.
 func (s *Store) dropBroken(ctx context.Context, v *view, inc *incarnation, job *Job) {
-	for _, at := range inc.copies {
-		if !slices.Contains(inc.broken, at.backend) || slices.Contains(inc.valid, at.backend) {
-			continue
-		}
-		b := s.pool[at.backend]
-		if err := b.store.Remove(ctx, b.path(v.id, at.Name)); err != nil && !errors.Is(err, backends.ErrNotFound) {
-			job.debug("backend %s: %v", b.Name, err)
-		}
-	}
+	s.deleteAll(ctx, v, slices.DeleteFunc(slices.Clone(inc.copies), func(at place) bool {
+		return !slices.Contains(inc.broken, at.backend) || slices.Contains(inc.valid, at.backend)
+	}), job)
 }

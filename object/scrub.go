@@ -71,17 +71,12 @@ func (s *Store) best(v *view) (*incarnation, error) {
 
 // scrubSegment reads all shards of a segment and notes those that are damaged.
 func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i int, damaged map[place]bool, job *Job) error {
-	code, err := s.code(inc.manifest.Data, inc.manifest.Parity)
+	f, release, err := s.openFetch(ctx, v, inc, i, job)
 	if err != nil {
 		return err
 	}
-	buf, err := s.budget.acquire(ctx, code.BufferSize(inc.manifest.Segments[i].Length))
-	if err != nil {
-		return context.Cause(ctx)
-	}
-	defer s.budget.release(buf)
-	f := s.newFetch(v, inc, i, code, buf, job)
-	f.read(ctx, code.Shards()) // what is missing shows in the listing
+	defer release()
+	f.read(ctx, f.code.Shards()) // what is missing shows in the listing
 	for _, src := range f.spoiled {
 		damaged[src.at] = true
 	}

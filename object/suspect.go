@@ -61,7 +61,7 @@ func (p *suspicion) saw(id vault.ObjectID, missing bool) bool {
 func (s *Store) suspect(v *view, job *Job) {
 	should, has := map[int]bool{}, map[int]bool{}
 	for _, inc := range v.incs {
-		if inc.manifest == nil || len(inc.tombs)+len(inc.doubt)+len(inc.dooms) > 0 {
+		if inc.manifest == nil || inc.inDoubt() {
 			continue
 		}
 		for at := range inc.shards {

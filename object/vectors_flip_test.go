@@ -57,7 +57,7 @@ func (g *golden) flipManifest(t *testing.T) {
 			}
 		}
 	}
-	id := must(manifest.ObjectOf(g.vault, at.name.Incarnation, at.data))(t)
+	id := must(manifest.ObjectOf(g.vault, at.name, at.data))(t)
 	want := must(manifest.Open(g.vault, id, at.name.Incarnation, at.data))(t)
 	document := must(g.vault.Marshal())(t)
 	workers := runtime.GOMAXPROCS(0)

@@ -265,5 +265,5 @@ func (f *forge) misplaced() {
 // objectAt returns whose file this is.
 func (f *forge) objectAt(at storedFile) vault.ObjectID {
 	f.t.Helper()
-	return must(manifest.ObjectOf(f.g.vault, at.name.Incarnation, at.data))(f.t)
+	return must(manifest.ObjectOf(f.g.vault, at.name, at.data))(f.t)
 }

@@ -54,6 +54,12 @@ func (s *Store) judge(v *view, inc *incarnation) (state, error) {
 	return present, nil
 }
 
+// inDoubt reports whether any verdict on an incarnation was seen, or may be
+// there: it is not to be taken over, nor worked on.
+func (inc *incarnation) inDoubt() bool {
+	return len(inc.tombs)+len(inc.dooms)+len(inc.doubt) > 0
+}
+
 // shardsLeft returns nil if every segment has k shards that were seen, else
 // why not; lost is true if it could not be had even if every silent backend
 // came back.
