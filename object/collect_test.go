@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"shardraid/backends"
 	"shardraid/backends/backendtest"
 	"shardraid/manifest"
 )
@@ -95,23 +94,23 @@ func TestCollectBesideStore(t *testing.T) {
 		other := &rig{t: t, dir: r.dir, config: r.config, mem: r.mem}
 		other.config.Journal = JournalDir(t.TempDir())
 		met, did := 0, false
-		for _, b := range r.config.Layout.Backends {
-			r.config.Stores[b.ID] = &hooked{r.config.Stores[b.ID], func() {
-				if met++; met == n {
-					did = true
-					other.start()
-					other.Collect(ctx, CollectOptions{Keys: slices.Values([]string{testKey}), Grace: time.Nanosecond}, nil)
-					if _, err := other.Collect(ctx, CollectOptions{Keys: slices.Values([]string{testKey}), Grace: time.Nanosecond}, nil); err != nil {
-						t.Error(err)
-					}
+		var mu sync.Mutex
+		hook := func() {
+			mu.Lock()
+			defer mu.Unlock()
+			if met++; met == n {
+				did = true
+				other.start()
+				other.Collect(ctx, CollectOptions{Keys: slices.Values([]string{testKey}), Grace: time.Nanosecond}, nil)
+				if _, err := other.Collect(ctx, CollectOptions{Keys: slices.Values([]string{testKey}), Grace: time.Nanosecond}, nil); err != nil {
+					t.Error(err)
 				}
-			}}
+			}
 		}
-		s, err := New(r.config)
-		if err != nil {
-			t.Fatal(err)
+		for _, f := range r.faulty {
+			f.Add(backendtest.Fault{Op: "put", Do: backendtest.Run(hook)})
 		}
-		err = s.Put(ctx, testKey, bytes.NewReader(data), int64(len(data)), nil)
+		err := r.put(testKey, data)
 		if !did {
 			break
 		}
@@ -126,27 +125,9 @@ func TestCollectBesideStore(t *testing.T) {
 	}
 }
 
-// hooked calls a function before each operation; operations come one at a time
-// only by luck, which is good enough here.
-var hookMu sync.Mutex
-
-type hooked struct {
-	backends.Store
-	hook func()
-}
-
-func (h *hooked) Put(ctx context.Context, name string, data []byte) (string, error) {
-	hookMu.Lock()
-	h.hook()
-	hookMu.Unlock()
-	return h.Store.Put(ctx, name, data)
-}
-
 func TestCollectFinishesRemovals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, 2, 1, 3)
-		r.config.Journal = JournalDir(t.TempDir())
-		r.start()
+		r := newJournalRig(t, 2, 1, 3)
 		data := bytesOf(1, 5000)
 		r.mustPut(testKey, data)
 		for i := range r.faulty { // nothing can be deleted
@@ -177,9 +158,7 @@ func TestCollectFinishesRemovals(t *testing.T) {
 // A collection concludes nothing where a backend does not answer, unless that
 // one is given up.
 func TestCollectNeedsAll(t *testing.T) {
-	r := newRig(t, 2, 1, 3)
-	r.config.Journal = JournalDir(t.TempDir())
-	r.start()
+	r := newJournalRig(t, 2, 1, 3)
 	r.faulty[2].Down(errDown)
 	if _, err := r.Collect(ctx, CollectOptions{}, r.job()); err == nil {
 		t.Error("collected with a backend down")
@@ -204,9 +183,7 @@ func TestParseSeen(t *testing.T) {
 // does.
 func TestCollectStrays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, 2, 1, 4)
-		r.config.Journal = JournalDir(t.TempDir())
-		r.start()
+		r := newJournalRig(t, 2, 1, 4)
 		data := bytesOf(1, 5000)
 		r.mustPut(testKey, data)
 		m := r.manifestOf(testKey)

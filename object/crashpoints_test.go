@@ -50,20 +50,7 @@ func TestCrashPoints(t *testing.T) {
 // newCheapRig is a rig whose records are not OpenPGP messages: there are
 // thousands of them.
 func newCheapRig(t testing.TB, k, m, n int) *rig {
-	r := newRig(t, k, m, n)
-	r.config.Vault = r.config.Vault.WithEnvelope(simEnvelope{})
-	for i := range r.mem {
-		for _, name := range r.mem[i].Names() {
-			r.mem[i].Delete(name)
-		}
-	}
-	r.config.Journal = JournalDir(t.TempDir())
-	r.start()
-	if err := r.Claim(ctx, Claim{}); err != nil {
-		t.Fatal(err)
-	}
-	r.gate.reset()
-	return r
+	return newRigOf(t, simVault(), JournalDir(t.TempDir()), k, m, n)
 }
 
 // crash kills the command before, in and after each of its operations.

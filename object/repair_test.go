@@ -73,15 +73,7 @@ func TestRepair(t *testing.T) {
 					t.Errorf("after the repair: %+v, scrub says %+v", h, r.mustScrub(testKey, true))
 				}
 				r.mustCheck(testKey, true)
-				for set := range 1 << c.n {
-					if down := bits(set); len(down) == c.m {
-						r := r.fork(t)
-						for _, i := range down {
-							r.faulty[i].Down(errDown)
-						}
-						r.mustGet(testKey, data)
-					}
-				}
+				r.mustSurvive(testKey, data, c.m)
 			})
 		}
 	}
@@ -178,11 +170,7 @@ func TestMove(t *testing.T) {
 		if h := r.mustScrub(testKey, true); !h.Whole() {
 			t.Errorf("after the move: %+v", h)
 		}
-		for i := range r.pool {
-			r := r.fork(t)
-			r.faulty[i].Down(errDown)
-			r.mustGet(testKey, data)
-		}
+		r.mustSurvive(testKey, data, 1)
 		// To where another shard of the segment is nothing moves.
 		other := r.index(m.Segments[0].Shards[1].Backend)
 		if err := r.Move(ctx, testKey, r.pool[free].Name, r.pool[other].Name, r.job()); err == nil {
@@ -216,9 +204,7 @@ func TestMoveIsVerified(t *testing.T) {
 // A store that found too few backends is noted, and the next process makes the
 // object whole.
 func TestFillIn(t *testing.T) {
-	r := newRig(t, 2, 2, 4, "write_quorum: 3")
-	r.config.Journal = JournalDir(t.TempDir())
-	r.start()
+	r := newJournalRig(t, 2, 2, 4, "write_quorum: 3")
 	data := bytesOf(1, 300_000)
 	r.faulty[1].Add(backendtest.Fault{Op: "put", Do: backendtest.ErrorInstead(errDown)})
 	r.mustPut(testKey, data)
@@ -238,15 +224,7 @@ func TestFillIn(t *testing.T) {
 	if h := r.mustScrub(testKey, true); !h.Whole() {
 		t.Errorf("after filling in: %+v", h)
 	}
-	for set := range 1 << 4 {
-		if down := bits(set); len(down) == 2 {
-			r := r.fork(t)
-			for _, i := range down {
-				r.faulty[i].Down(errDown)
-			}
-			r.mustGet(testKey, data)
-		}
-	}
+	r.mustSurvive(testKey, data, 2)
 	// A note of what was removed since goes away, and so does a torn one.
 	r.notePending(r.vault.ObjectID("other"), 2)
 	file, _ := r.config.Journal.Open(r.vault.ObjectID("torn").String() + pendingSuffix)
@@ -311,11 +289,7 @@ func TestCrashInRepairAndMove(t *testing.T) {
 			if h := r.mustRepair(testKey, RepairOptions{}); !h.Whole() {
 				t.Errorf("%s, %s: then repaired: %+v", name, label, h)
 			}
-			for i := range r.pool {
-				r := r.fork(t)
-				r.faulty[i].Down(errDown)
-				r.mustGet(testKey, data)
-			}
+			r.mustSurvive(testKey, data, 1)
 		})
 	}
 }

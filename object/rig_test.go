@@ -57,7 +57,18 @@ type rig struct {
 // of the layout.
 func newRig(t testing.TB, k, m, n int, more ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), config: Config{Vault: testVault(), Layout: testLayout(t, k, m, n, more...)}}
+	return newRigOf(t, testVault(), nil, k, m, n, more...)
+}
+
+// newJournalRig is newRig with a journal.
+func newJournalRig(t testing.TB, k, m, n int, more ...string) *rig {
+	t.Helper()
+	return newRigOf(t, testVault(), JournalDir(t.TempDir()), k, m, n, more...)
+}
+
+func newRigOf(t testing.TB, v *vault.Vault, journal Journal, k, m, n int, more ...string) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: t.TempDir(), config: Config{Vault: v, Journal: journal, Layout: testLayout(t, k, m, n, more...)}}
 	for range n {
 		r.mem = append(r.mem, backendtest.NewMemory())
 	}
@@ -185,6 +196,20 @@ func (r *rig) mustGet(key string, want []byte) {
 		r.t.Errorf("get: %v", err)
 	} else if !bytes.Equal(got, want) {
 		r.t.Errorf("get: %d wrong bytes, want %d", len(got), len(want))
+	}
+}
+
+// mustSurvive makes sure that the object can be read with any m backends down.
+func (r *rig) mustSurvive(key string, want []byte, m int) {
+	r.t.Helper()
+	for set := range 1 << len(r.pool) {
+		if down := bits(set); len(down) == m {
+			r := r.fork(r.t)
+			for _, i := range down {
+				r.faulty[i].Down(errDown)
+			}
+			r.mustGet(key, want)
+		}
 	}
 }
 
