@@ -210,6 +210,8 @@ func judge(ctx context.Context, verb string, err error) (outcome, time.Duration)
 		return silent, 0 // an account may do everything but this
 	}
 	switch status(err) {
+	case http.StatusLocked:
+		return locked, 0 // WebDAV servers, of two requests that make one directory
 	case http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge:
 		return silent, 0 // it is about the file
 	}

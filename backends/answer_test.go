@@ -256,6 +256,7 @@ func TestJudge(t *testing.T) {
 		{ctx, "get", restError(401, ""), down},
 		{ctx, "get", restError(403, ""), failed},
 		{ctx, "put", restError(413, ""), silent},
+		{ctx, "put", restError(423, ""), locked},
 		{ctx, "put", restError(400, ""), failed},
 	} {
 		if got, _ := judge(c.ctx, c.verb, c.err); got != c.want {

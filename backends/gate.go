@@ -19,6 +19,10 @@ const (
 	maxNamed = 15 * time.Minute
 	// Times that a throttled operation is tried again.
 	throttleTries = 2
+	// Times that an operation which met a lock is tried again, and the pause before the first;
+	// each is twice the one before.
+	lockedTries = 6
+	lockedPause = 20 * time.Millisecond
 
 	// Failures in a row after which a backend counts as down.
 	maxFailures = 4
@@ -33,6 +37,7 @@ type outcome int
 const (
 	silent   outcome = iota // nothing: the caller left, or nothing was asked
 	answered                // it works, whatever it thinks of the file
+	locked                  // it works, and is busy with this very file or directory
 	slowed                  // it works, and asks to be left alone
 	failed                  // it may be down
 	down                    // it is: no connection, or the login is lost
@@ -111,7 +116,7 @@ func (g *gate) leave(p pass, o outcome, named time.Duration, err error) (quiet t
 		g.probing = false
 	}
 	switch o {
-	case answered, slowed:
+	case answered, locked, slowed:
 		g.failures, g.cause, g.rest = 0, nil, 0
 		if o == slowed {
 			g.slow(p, named, err)

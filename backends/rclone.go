@@ -95,7 +95,7 @@ func (r *Rclone) Ready() error {
 }
 
 // do runs one operation on the connected remote and gives its error the text that users see.
-// An operation that was throttled is tried again.
+// An operation that was throttled, or met a lock, is tried again.
 func do[T any](ctx context.Context, r *Rclone, verb, name string,
 	op func(ctx context.Context, f fs.Fs, j *Job) (T, error)) (T, error) {
 	for try := 0; ; try++ {
@@ -105,6 +105,8 @@ func do[T any](ctx context.Context, r *Rclone, verb, name string,
 			r.tidy()
 			return result, nil
 		case o == slowed && try < throttleTries:
+			continue
+		case o == locked && try < lockedTries && sleep(ctx, lockedPause<<try) == nil:
 			continue
 		}
 		return result, r.explain(verb, name, err)

@@ -72,6 +72,20 @@ func TestWebDAVSlow(t *testing.T) {
 	}
 }
 
+// Servers lock a directory while one request makes it, and refuse the others meanwhile.
+func TestWebDAVLocked(t *testing.T) {
+	var made atomic.Int32
+	r, _ := openDAV(t, func(req *http.Request) int {
+		if req.Method == "MKCOL" && made.Add(1) <= maxFailures {
+			return http.StatusLocked
+		}
+		return 0
+	})
+	if _, err := r.Put(ctx, "ab/a", []byte("hello")); err != nil || made.Load() <= maxFailures {
+		t.Errorf("%d attempts, %v", made.Load(), err)
+	}
+}
+
 func TestWebDAVLogin(t *testing.T) {
 	r, _ := openDAV(t, func(*http.Request) int { return http.StatusUnauthorized })
 	if _, err := r.List(ctx, ""); err == nil {
