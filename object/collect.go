@@ -48,24 +48,27 @@ type collection struct {
 	lost  []int
 	grace time.Duration
 	seen  *seen
+	since time.Time // what is being deleted was looked at, or doomed, then
 	Collected
 }
 
 // Collect deletes what dead stores and cut off removals have left. It touches
 // no incarnation that has a manifest and was not removed or superseded.
-func (s *Store) Collect(ctx context.Context, o CollectOptions, job *Job) (Collected, error) {
+func (s *Store) Collect(ctx context.Context, o CollectOptions, job *Job) (done Collected, err error) {
 	c := &collection{store: s, job: job, grace: o.Grace}
 	if c.grace == 0 {
 		c.grace = defaultGrace
 	}
-	var err error
 	if c.lost, err = s.named(o.Lost); err != nil {
 		return c.Collected, err
+	}
+	if len(c.lost) > s.silence {
+		return c.Collected, fmt.Errorf("collect: %d backends are given up, and records may lie on %d alone: at most %d may be", len(c.lost), s.silence+1, s.silence)
 	}
 	if c.seen, err = s.openSeen(); err != nil {
 		return c.Collected, err
 	}
-	defer c.seen.close()
+	defer func() { err = joinLine([]error{err, c.seen.close()}) }()
 	dirs, err := c.listAll(ctx)
 	if err != nil {
 		return c.Collected, err
@@ -83,7 +86,6 @@ func (s *Store) Collect(ctx context.Context, o CollectOptions, job *Job) (Collec
 			return c.Collected, context.Cause(ctx)
 		}
 	}
-	errs = append(errs, c.seen.save())
 	return c.Collected, joinLine(errs)
 }
 
@@ -163,10 +165,11 @@ func (c *collection) identify(ctx context.Context, dirs []map[string][]file, key
 }
 
 // idle reports whether the listing alone shows that there is nothing to do: one
-// incarnation, with a manifest, no shard twice, and no verdict on it.
+// incarnation, with more manifests than may be torn, no shard twice, and no
+// verdict on it.
 func (c *collection) idle(id vault.ObjectID, dirs []map[string][]file) bool {
 	var only vault.Incarnation
-	manifests := false
+	var manifests []int
 	shards := map[shardID]bool{}
 	for i, b := range c.store.pool {
 		for _, f := range dirs[i][b.names.Dir(id)] {
@@ -176,25 +179,29 @@ func (c *collection) idle(id vault.ObjectID, dirs []map[string][]file) bool {
 			if f.Incarnation != only || f.Kind == manifest.KindTombstone || f.Kind == manifest.KindDoom {
 				return false
 			}
-			manifests = manifests || f.Kind == manifest.KindManifest
 			at := shardID{f.Segment, f.Shard}
-			if f.Kind == manifest.KindShard && shards[at] {
+			switch {
+			case f.Kind == manifest.KindManifest:
+				manifests = addBackend(manifests, i)
+			case f.Kind == manifest.KindShard && shards[at]:
 				return false
+			case f.Kind == manifest.KindShard:
+				shards[at] = true
 			}
-			shards[at] = true
 		}
 	}
-	return manifests || only.IsZero()
+	return len(manifests) > c.store.silence || only.IsZero()
 }
 
 // object collects what one object has left.
 func (c *collection) object(ctx context.Context, id vault.ObjectID) error {
+	c.since = time.Now()
 	v, err := c.look(ctx, id)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	buried := c.store.finished(v)
+	buried := c.store.finished(v, len(c.lost))
 	for _, inc := range buried {
 		before := len(inc.shards) + len(inc.copies) + len(inc.moveAt)
 		if err := c.store.bury(ctx, v, inc, c.job); err != nil {
@@ -227,7 +234,7 @@ func (c *collection) look(ctx context.Context, id vault.ObjectID) (*view, error)
 // finished returns the incarnations of which nothing is needed any more, older
 // ones first: those that somebody began to remove, with what they supersede,
 // and those that a present one supersedes.
-func (s *Store) finished(v *view) (list []*incarnation) {
+func (s *Store) finished(v *view, lost int) (list []*incarnation) {
 	over := map[vault.Incarnation]bool{}
 	for _, inc := range v.incs {
 		st, _ := s.judge(v, inc)
@@ -241,7 +248,7 @@ func (s *Store) finished(v *view) (list []*incarnation) {
 		}
 	}
 	for _, inc := range s.condemned(v) {
-		if over[inc.id] && inc.newer == nil && (len(inc.tombs) < len(s.pool) || len(inc.shards)+len(inc.copies)+len(inc.moveAt) > 0) {
+		if over[inc.id] && inc.newer == nil && (len(inc.tombs) < len(s.pool)-lost || len(inc.shards)+len(inc.copies)+len(inc.moveAt) > 0) {
 			list = append(list, inc)
 		}
 	}
@@ -254,22 +261,31 @@ func (c *collection) incarnation(ctx context.Context, v *view, inc *incarnation)
 	case len(inc.tombAt) > 0: // it was buried, or what is there does not open
 		return nil
 	case len(inc.copies) > 0 && !c.torn(inc):
-		if len(inc.doomAt) > 0 && c.seen.age(seenID{Incarnation: inc.id}) >= c.grace {
-			// A collector died, or saw the manifest: his time to delete is over.
-			return c.delete(ctx, v, inc.doomAt)
-		}
 		if len(inc.doomAt) > 0 {
-			c.Young++
-			return nil
+			return c.delete(ctx, v, c.old(inc, inc.doomAt))
 		}
 		return c.tidy(ctx, v, inc)
 	case c.seen.age(seenID{Incarnation: inc.id}) < c.grace:
 		c.Young++
 		return nil
 	case len(inc.shards)+len(inc.moveAt)+len(inc.copies) == 0: // doom markers alone
-		return c.delete(ctx, v, inc.doomAt)
+		return c.delete(ctx, v, c.old(inc, inc.doomAt))
 	}
 	return c.condemn(ctx, v, inc)
+}
+
+// old returns those of an incarnation's files that were first seen longer ago
+// than the grace time. Of doom markers: their collector died, or saw a
+// manifest, and his time to delete is over.
+func (c *collection) old(inc *incarnation, files []place) (old []place) {
+	for _, at := range files {
+		if c.seen.age(seenID{inc.id, at.Copy}) >= c.grace {
+			old = append(old, at)
+		} else {
+			c.Young++
+		}
+	}
+	return old
 }
 
 // torn reports whether an incarnation was never completed although there are
@@ -283,7 +299,7 @@ func (c *collection) torn(inc *incarnation) bool {
 // there that some record does: a put whose answer was lost, a mover who died.
 // Movers name what they have put within a day, or leave it.
 func (c *collection) tidy(ctx context.Context, v *view, inc *incarnation) error {
-	if inc.manifest == nil {
+	if inc.manifest == nil || inc.movesUnread {
 		return nil
 	}
 	var files []place
@@ -296,13 +312,32 @@ func (c *collection) tidy(ctx context.Context, v *view, inc *incarnation) error 
 		if slices.Contains(places, at) || !named && c.store.hasSize(inc, at) {
 			continue
 		}
-		if c.seen.age(seenID{inc.id, at.Copy}) < c.grace {
-			c.Young++
-			continue
-		}
 		files = append(files, at)
 	}
+	files = slices.DeleteFunc(c.old(inc, files), func(at place) bool {
+		return c.store.hasSize(inc, at) && !c.hasGood(ctx, v, inc, at)
+	})
 	return c.delete(ctx, v, files)
+}
+
+// hasGood reads the shard of a stray where records say it is, and reports
+// whether one of these is what was stored.
+func (c *collection) hasGood(ctx context.Context, v *view, inc *incarnation, stray place) bool {
+	s, seg := c.store, int(stray.Segment)
+	code, err := s.code(inc.manifest.Data, inc.manifest.Parity)
+	if err != nil {
+		return false
+	}
+	buf, err := s.budget.acquire(ctx, code.BufferSize(inc.manifest.Segments[seg].Length))
+	if err != nil {
+		return false
+	}
+	defer s.budget.release(buf)
+	f := s.newFetch(v, inc, seg, code, buf, c.job)
+	places, _ := s.places(inc, seg, int(stray.Shard))
+	return slices.ContainsFunc(places, func(at place) bool {
+		return s.hasSize(inc, at) && f.readShard(ctx, source{int(stray.Shard), at}) == nil
+	})
 }
 
 // condemn marks an incarnation without a manifest as doomed on every backend,
@@ -310,6 +345,7 @@ func (c *collection) tidy(ctx context.Context, v *view, inc *incarnation) error 
 func (c *collection) condemn(ctx context.Context, v *view, inc *incarnation) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, deleteWithin, errors.New("the collection of an object took over an hour: run it again"))
 	defer cancel()
+	c.since = time.Now()
 	own, err := c.doom(ctx, v, inc)
 	if err == nil {
 		var again *view
@@ -349,11 +385,27 @@ func (c *collection) doom(ctx context.Context, v *view, inc *incarnation) (own [
 	return own, nil
 }
 
+// delete deletes files of which a look within the last hour has said that they
+// may go.
 func (c *collection) delete(ctx context.Context, v *view, files []place) error {
-	left := c.store.deleteAll(ctx, v, files, c.job)
-	c.Files += len(files) - len(left)
-	if len(left) > 0 {
-		return fmt.Errorf("%d files could not be deleted", len(left))
+	failed := 0
+	for batch := range slices.Chunk(files, 32) {
+		if longerThan(deleteWithin, c.since) {
+			return errors.New("it took over an hour since it was looked at: run the collection again")
+		}
+		left := c.store.deleteAll(ctx, v, batch, c.job)
+		c.Files += len(batch) - len(left)
+		failed += len(left)
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d files could not be deleted", failed)
 	}
 	return nil
+}
+
+// longerThan reports whether more time has passed, by the clock on the wall or
+// by that of the machine, which stands still while it sleeps.
+func longerThan(limit time.Duration, since time.Time) bool {
+	wall := time.Since(since.Round(0))
+	return wall > limit || wall < 0 || time.Since(since) > limit
 }

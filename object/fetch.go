@@ -27,6 +27,8 @@ type fetch struct {
 	bad   []Cause
 	// spoiled are the places of shards that are not what was stored.
 	spoiled []source
+	// unread are the places of shards that could not be read.
+	unread []source
 }
 
 // source is a shard at a place where it may be read.
@@ -230,6 +232,8 @@ func (f *fetch) failed(ctx context.Context, src source, err error) {
 	if errors.Is(err, errDamagedShard) {
 		f.job.damaged(name, "shard")
 		f.spoiled = append(f.spoiled, src)
+	} else {
+		f.unread = append(f.unread, src)
 	}
 }
 

@@ -40,6 +40,8 @@ type incarnation struct {
 	broken   []int              // backends on which a copy is not what was stored
 	unread   []int              // backends on which a copy could not be read
 	moves    map[shardID][]told
+	// movesUnread: a move record could not be read now.
+	movesUnread bool
 	tombs    []int // backends on which its tombstone opened
 	dooms    []int // backends on which its doom marker opened
 	doubt    []int // backends on which one of the two could not be read
@@ -69,6 +71,7 @@ type looking struct {
 	copies   int           // so many copies of a manifest are opened
 	patience time.Duration // see Store.each
 	without  []int         // backends given up as lost: not asked, and silent
+	emptied  []int         // backends that have lost much, as a person says: not suspect
 }
 
 // maxIncarnations bounds what a provider can make us read by inventing names.
@@ -107,7 +110,9 @@ func (s *Store) look(ctx context.Context, id vault.ObjectID, how looking, job *J
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	s.suspect(v, job)
+	if how.prove {
+		s.suspect(v, how.emptied, job)
+	}
 	return v, nil
 }
 

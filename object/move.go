@@ -2,22 +2,28 @@ package object
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 )
 
 // Move takes an object's shards from one backend to another, by name, or where
-// to is "" to whichever the layout prefers. Shards are copied, not rebuilt; the
-// old ones go when the new ones are known. Shards that are damaged, or not
-// there, are left to Repair.
+// to is "" to whichever the layout prefers. They are copied, not rebuilt; the
+// old ones go when the new ones are known. When it returns nil no shard is left
+// there, and the manifest is on m+1 other backends. What is damaged or cannot be
+// judged is left to Repair, with an error.
 func (s *Store) Move(ctx context.Context, key, from, to string, job *Job) error {
 	ends, err := s.named([]string{from})
 	if err == nil && to != "" {
 		ends, err = s.named([]string{from, to})
 	}
+	if err == nil && from == to {
+		err = fmt.Errorf("move from %s to itself", from)
+	}
 	if err != nil {
 		return err
 	}
-	v, err := s.look(ctx, s.vault.ObjectID(key), looking{prove: true, copies: s.parity + 1}, job)
+	v, err := s.look(ctx, s.vault.ObjectID(key), looking{prove: true, copies: len(s.pool)}, job)
 	if err != nil {
 		return err
 	}
@@ -32,18 +38,39 @@ func (s *Store) Move(ctx context.Context, key, from, to string, job *Job) error 
 	var errs []error
 	found := false
 	for _, inc := range s.candidates(v) {
-		if st, _ := s.judge(v, inc); st < readable || inc.inDoubt() {
+		st, why := s.judge(v, inc)
+		if st < readable || inc.inDoubt() {
+			errs = append(errs, fmt.Errorf("incarnation %s stays where it is: %w", inc.id, why))
 			continue
 		}
 		found = true
 		r := &relocation{store: s, job: job, v: v, inc: inc}
-		errs = append(errs, r.moveAll(ctx, ends))
+		if err := r.moveAll(ctx, ends); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, r.spreadCopies(ctx, ends[0]))
 	}
-	if !found {
+	if !found && len(errs) == 0 {
 		_, err := s.best(v)
 		return err
 	}
 	return joinLine(errs)
+}
+
+// spreadCopies makes sure that the manifest stands on m+1 other backends. The
+// copies on this one stay: two movers that each count on a copy which the other
+// deletes would leave too few.
+func (r *relocation) spreadCopies(ctx context.Context, from int) error {
+	s := r.store
+	rest := slices.DeleteFunc(slices.Clone(r.inc.valid), func(i int) bool { return i == from })
+	_, err := s.spread(r.v, r.inc, rest, "its manifest", func(b *member) error {
+		if b == s.pool[from] {
+			return errors.New("it shall be emptied")
+		}
+		return s.putManifest(ctx, b, r.inc.manifest)
+	})
+	return err
 }
 
 // moveAll moves what an incarnation has on ends[0], to ends[1] where there is

@@ -22,12 +22,12 @@ type pendingNote struct {
 
 // notePending remembers that an object lacks shards, for the next process to
 // fill them in.
-func (s *Store) notePending(id vault.ObjectID, shards int) error {
+func (s *Store) notePending(id vault.ObjectID, inc vault.Incarnation, shards int) error {
 	if s.journal == nil {
 		return nil
 	}
-	file, err := s.journal.Open(id.String() + pendingSuffix)
-	if err != nil || file == nil { // another process is at it
+	file, err := s.journal.Open(id.String() + "." + inc.String() + pendingSuffix)
+	if err != nil || file == nil { // another process fills it in already
 		return err
 	}
 	defer file.Close(false)
@@ -90,7 +90,7 @@ func (s *Store) fillOne(ctx context.Context, name string, job *Job) (filled bool
 		return false
 	}
 	var note pendingNote
-	if json.Unmarshal(data, &note) != nil || note.Version != 1 || note.Object.String()+pendingSuffix != name {
+	if json.Unmarshal(data, &note) != nil || note.Version != 1 || !strings.HasPrefix(name, note.Object.String()+".") {
 		done = true // cut off by a kill: a repair of everything finds it
 		return false
 	}

@@ -60,6 +60,7 @@ func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size i
 	if err := s.quorum(v, nil); err != nil {
 		return err
 	}
+	s.askRoom(ctx, v)
 	if stored, err := s.storedAlready(ctx, v, src, size, job); stored || err != nil {
 		return err
 	}
@@ -282,9 +283,10 @@ func (s *Store) readBack(ctx context.Context, m *manifest.Manifest, job *Job) er
 	if len(inc.valid) <= s.parity {
 		return fmt.Errorf("read back: %d of at least %d manifests are there", len(inc.valid), s.parity+1)
 	}
+	need := min(max(s.layout.WriteQuorum, m.Data+1), m.Data+m.Parity) // it may be of another layout
 	for i := range inc.manifest.Segments {
-		if seen, _, missing := s.countShards(v, inc, i); seen < min(s.layout.WriteQuorum, m.Data+m.Parity) {
-			return fmt.Errorf("read back: %w", &QuorumError{Have: seen, Need: s.layout.WriteQuorum, What: fmt.Sprintf("shards of segment %d are there", i), Causes: missing})
+		if seen, _, missing := s.countShards(v, inc, i); seen < need {
+			return fmt.Errorf("read back: %w", &QuorumError{Have: seen, Need: need, What: fmt.Sprintf("shards of segment %d are there", i), Causes: missing})
 		}
 	}
 	job.placed(s.placement(inc))
@@ -311,14 +313,11 @@ func (s *Store) storedAlready(ctx context.Context, v *view, src io.ReaderAt, siz
 	return true, nil
 }
 
-// complete reports whether no shard of an incarnation is missing.
+// complete reports whether every shard of an incarnation is there, each on a
+// backend of its own.
 func (s *Store) complete(v *view, inc *incarnation) bool {
-	for i := range inc.manifest.Segments {
-		if seen, _, _ := s.countShards(v, inc, i); seen < inc.manifest.Data+inc.manifest.Parity {
-			return false
-		}
-	}
-	return true
+	h := s.health(v, inc, nil, nil)
+	return h.Missing+h.Damaged+h.Silent == 0
 }
 
 // reportMissing tells the person if the object has fewer shards than it
@@ -343,7 +342,7 @@ func (p *put) reportMissing() error {
 	}
 	p.job.info("stored and safe, yet %d of %d shards are missing, since these backends took none: %s; they will be filled in",
 		missing, len(p.m.Segments)*p.code.Shards(), strings.Join(names, ", "))
-	return p.store.notePending(p.m.Object, missing)
+	return p.store.notePending(p.m.Object, p.m.Incarnation, missing)
 }
 
 func (s *Store) shortOf(v *view, have, need int, what string) *QuorumError {

@@ -104,24 +104,28 @@ func (s *Store) openMoves(ctx context.Context, v *view, inc *incarnation, job *J
 		}
 		if isDamage(err) {
 			job.damaged(s.pool[at.backend].Name, "move record")
+		} else {
+			inc.movesUnread = true
 		}
 		job.debug("backend %s: move of %s: %v", s.pool[at.backend].Name, inc.id, err)
 	})
 }
 
-// learn notes that a record on a backend tells of a move.
-func (inc *incarnation) learn(move manifest.Move, backend int) {
+// learn notes a move, and that records on these backends tell of it.
+func (inc *incarnation) learn(move manifest.Move, backends ...int) {
 	if inc.moves == nil {
 		inc.moves = map[shardID][]told{}
 	}
 	at := shardID{move.Segment, move.Shard}
 	for i := range inc.moves[at] {
 		if known := &inc.moves[at][i]; known.Move == move {
-			known.holders = addBackend(known.holders, backend)
+			for _, backend := range backends {
+				known.holders = addBackend(known.holders, backend)
+			}
 			return
 		}
 	}
-	inc.moves[at] = append(inc.moves[at], told{move, []int{backend}})
+	inc.moves[at] = append(inc.moves[at], told{move, slices.Clone(backends)})
 }
 
 // readAll reads records at once; each is called for one at a time.

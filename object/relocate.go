@@ -15,13 +15,14 @@ import (
 // then the records that name them, then a second look, and only then goes
 // what they replace (docs/format.md, section 11, MOVE).
 type relocation struct {
-	store *Store
-	job   *Job
-	v     *view
-	inc   *incarnation
-	lost  []int // backends given up
-	done  []relocated
-	began time.Time
+	store   *Store
+	job     *Job
+	v       *view
+	inc     *incarnation
+	lost    []int // backends given up
+	emptied []int // backends that have lost much, as a person says
+	done    []relocated
+	began   time.Time
 }
 
 // relocated is a shard at its new place.
@@ -53,7 +54,7 @@ func (r *relocation) put(ctx context.Context, segment, shard int, data []byte, t
 	}
 	at := place{to, manifest.Name{Incarnation: r.inc.id, Kind: manifest.KindShard, Segment: uint32(segment), Shard: uint8(shard), Copy: sh.Copy}}
 	r.inc.shards[at] = int64(len(data))
-	r.done = append(r.done, relocated{shardID{uint32(segment), uint8(shard)}, at, from, sh.Hash, false})
+	r.note(relocated{shardID{uint32(segment), uint8(shard)}, at, from, sh.Hash, false})
 	return nil
 }
 
@@ -62,7 +63,20 @@ func (r *relocation) adopt(at place) {
 	if r.began.IsZero() {
 		r.began = time.Now()
 	}
-	r.done = append(r.done, relocated{shardID{at.Segment, at.Shard}, at, nil, "", true})
+	r.note(relocated{shardID{at.Segment, at.Shard}, at, nil, "", true})
+}
+
+// note counts a shard at its new place from now on.
+func (r *relocation) note(d relocated) {
+	r.done = append(r.done, d)
+	r.inc.learn(r.move(d))
+}
+
+func (r *relocation) move(d relocated) manifest.Move {
+	return manifest.Move{
+		Object: r.v.id, Incarnation: r.inc.id, Segment: d.segment, Shard: d.shard,
+		Backend: r.store.pool[d.to.backend].ID, Copy: d.to.Copy, Hash: d.hash,
+	}
 }
 
 // step flushes when enough has come together.
@@ -85,14 +99,14 @@ func (r *relocation) flush(ctx context.Context) error {
 	if err := r.record(ctx, batch); err != nil {
 		return err // the copies stay: the next repair names them
 	}
-	v, err := r.store.look(ctx, r.v.id, looking{prove: true, copies: 1, without: r.lost}, r.job)
+	v, err := r.store.look(ctx, r.v.id, looking{prove: true, copies: 1, without: r.lost, emptied: r.emptied}, r.job)
 	if err == nil {
 		err = r.store.quorum(v, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("look again: %w", err)
 	}
-	if age := time.Since(r.began.Round(0)); age > maxResume || age < 0 || time.Since(r.began) > maxResume {
+	if longerThan(maxResume, r.began) {
 		return errors.New("it took over a day: others may take the copies for garbage by now; try again")
 	}
 	now := v.incs[r.inc.id]
@@ -113,16 +127,11 @@ func (r *relocation) flush(ctx context.Context) error {
 func (r *relocation) record(ctx context.Context, batch []relocated) error {
 	var moves []manifest.Move
 	for _, d := range batch {
-		moves = append(moves, manifest.Move{
-			Object: r.v.id, Incarnation: r.inc.id, Segment: d.segment, Shard: d.shard,
-			Backend: r.store.pool[d.to.backend].ID, Copy: d.to.Copy, Hash: d.hash,
-		})
+		moves = append(moves, r.move(d))
 	}
 	holders, err := r.store.putMoves(ctx, r.v, r.inc, moves, nil)
-	for _, i := range holders {
-		for _, move := range moves {
-			r.inc.learn(move, i)
-		}
+	for _, move := range moves {
+		r.inc.learn(move, holders...)
 	}
 	return err
 }

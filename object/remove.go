@@ -108,7 +108,10 @@ func (inc *incarnation) shardFiles() []place {
 func (s *Store) putTombstones(ctx context.Context, v *view, inc *incarnation) error {
 	e := &QuorumError{Need: max(len(s.pool)-s.silence, s.parity+1), What: "tombstones stand; try again when more backends answer"}
 	errs := s.each(ctx, 0, func(ctx context.Context, i int, b *member) error {
-		if v.errs[i] != nil || slices.Contains(inc.tombs, i) {
+		if slices.Contains(inc.tombs, i) {
+			return nil
+		}
+		if v.errs[i] != nil {
 			return v.errs[i]
 		}
 		message, err := manifest.SealTombstone(s.vault, v.id, inc.id)
@@ -184,7 +187,14 @@ func (s *Store) shardsRemain(v *view, inc *incarnation, left []place) error {
 }
 
 func (s *Store) segmentRemains(v *view, inc *incarnation, segment, left int) error {
-	_, hidden, missing := s.countShards(v, inc, segment)
+	_, _, missing := s.countShards(v, inc, segment)
+	hidden := 0 // also what is seen elsewhere, for that was deleted just now
+	for j := range inc.manifest.Segments[segment].Shards {
+		places, outside := s.places(inc, segment, j)
+		if outside || slices.ContainsFunc(places, func(at place) bool { return v.errs[at.backend] != nil }) {
+			hidden++
+		}
+	}
 	if hidden+left < inc.manifest.Data {
 		return nil
 	}

@@ -15,6 +15,9 @@ type RepairOptions struct {
 	// Lost are the names of backends that a person has given up: what they
 	// held is rebuilt elsewhere. They count among the silent ones.
 	Lost []string
+	// Emptied are the names of backends that have really lost much of what they
+	// held, as a person says: else one that lacks too much is taken for ill.
+	Emptied []string
 	// Deep reads every shard, to find damage that listings do not show.
 	Deep bool
 }
@@ -32,7 +35,11 @@ func (s *Store) repair(ctx context.Context, id vault.ObjectID, o RepairOptions, 
 	if err != nil {
 		return Health{}, err
 	}
-	v, err := s.look(ctx, id, looking{prove: true, copies: len(s.pool), without: lost}, job)
+	emptied, err := s.named(o.Emptied)
+	if err != nil {
+		return Health{}, err
+	}
+	v, err := s.look(ctx, id, looking{prove: true, copies: len(s.pool), without: lost, emptied: emptied}, job)
 	if err != nil {
 		return Health{}, err
 	}
@@ -43,7 +50,7 @@ func (s *Store) repair(ctx context.Context, id vault.ObjectID, o RepairOptions, 
 	for _, inc := range s.candidates(v) {
 		st, err := s.judge(v, inc)
 		if st >= readable && !inc.inDoubt() {
-			return s.repairIncarnation(ctx, v, inc, lost, o.Deep, job)
+			return s.repairIncarnation(ctx, v, inc, lost, emptied, o.Deep, job)
 		}
 		if err != nil && why == ErrAbsent {
 			why = err
@@ -67,37 +74,41 @@ func (s *Store) named(names []string) (indexes []int, err error) {
 	return indexes, nil
 }
 
-func (s *Store) repairIncarnation(ctx context.Context, v *view, inc *incarnation, lost []int, deep bool, job *Job) (Health, error) {
+func (s *Store) repairIncarnation(ctx context.Context, v *view, inc *incarnation, lost, emptied []int, deep bool, job *Job) (Health, error) {
 	if err := s.restoreCopies(ctx, v, inc, job); err != nil {
-		return s.health(v, inc, nil), err
+		return s.health(v, inc, nil, nil), err
 	}
-	r := &relocation{store: s, job: job, v: v, inc: inc, lost: lost}
+	r := &relocation{store: s, job: job, v: v, inc: inc, lost: lost, emptied: emptied}
 	damaged := map[place]bool{}
 	var errs []error
 	for i := range inc.manifest.Segments {
 		if missing := s.missing(v, inc, i); len(missing) > 0 || deep {
 			errs = append(errs, r.repairSegment(ctx, i, missing, deep, damaged), r.step(ctx))
 		}
+		if errors.Is(joinLine(errs), errInterfered) {
+			return s.health(v, inc, damaged, nil), errInterfered
+		}
 		if ctx.Err() != nil {
-			return s.health(v, inc, damaged), context.Cause(ctx)
+			return s.health(v, inc, damaged, nil), context.Cause(ctx)
 		}
 		job.progress(inc.manifest.Offset(i))
 	}
 	errs = append(errs, r.flush(ctx))
 	errs = append(errs, s.restoreMoves(ctx, v, inc))
 	if err := joinLine(errs); err != nil {
-		return s.health(v, inc, damaged), err
+		return s.health(v, inc, damaged, nil), err
 	}
 	s.dropBroken(ctx, v, inc, job)
-	return s.health(v, inc, damaged), nil
+	return s.health(v, inc, damaged, nil), nil
 }
 
-// missing returns the shards of a segment that are nowhere: each backend that
-// should have it answers and has not, or is given up.
+// missing returns the shards of a segment that have no backend of their own:
+// each that should have it answers and has not, is given up, or is all that
+// another shard has.
 func (s *Store) missing(v *view, inc *incarnation, segment int) (shards []int) {
-	for j := range inc.manifest.Segments[segment].Shards {
-		places, _ := s.places(inc, segment, j)
-		if !slices.ContainsFunc(places, func(at place) bool { return s.hasSize(inc, at) || s.silent(v, at.backend) }) {
+	has := s.matched(inc, segment, func(at place) bool { return s.hasSize(inc, at) || s.silent(v, at.backend) })
+	for j, at := range has {
+		if at < 0 {
 			shards = append(shards, j)
 		}
 	}
@@ -132,6 +143,13 @@ func (r *relocation) repairSegment(ctx context.Context, i int, missing []int, de
 			missing = append(missing, src.shard)
 		}
 	}
+	if deep {
+		for _, src := range f.unread {
+			if at := src.at.backend; !f.have[src.shard] && r.v.errs[at] == nil {
+				return fmt.Errorf("segment %d: shard %d on %s is there and cannot be read: try again, or give the backend up", i, src.shard, s.pool[at].Name)
+			}
+		}
+	}
 	if len(missing) == 0 {
 		return nil
 	}
@@ -157,7 +175,8 @@ func (r *relocation) repairSegment(ctx context.Context, i int, missing []int, de
 func (r *relocation) adoptStrays(ctx context.Context, f *fetch, missing []int) []int {
 	return slices.DeleteFunc(slices.Clone(missing), func(j int) bool {
 		for _, at := range r.store.strays(r.inc, f.id, j) {
-			if crowded, _ := r.store.around(r.inc, f.id, j); crowded[at.backend] {
+			crowded, perDomain := r.store.around(r.inc, f.id, j)
+			if crowded[at.backend] || perDomain[r.store.pool[at.backend].Domain] >= r.store.parity {
 				continue
 			}
 			if f.readShard(ctx, source{j, at}) == nil {
@@ -218,18 +237,25 @@ func (f *fetch) rebuild(ctx context.Context, missing []int) error {
 // restoreMoves puts records back that are the only ones to say where a shard
 // is, until m+1 backends have them.
 func (s *Store) restoreMoves(ctx context.Context, v *view, inc *incarnation) error {
-	var errs []error
-	for i, seg := range inc.manifest.Segments {
-		for j, sh := range seg.Shards {
-			for _, move := range inc.moves[shardID{uint32(i), uint8(j)}] {
-				at := place{s.index(move.Backend), manifest.Name{Incarnation: inc.id, Kind: manifest.KindShard, Segment: uint32(i), Shard: uint8(j), Copy: move.Copy}}
-				if at.backend < 0 || len(move.holders) > s.parity || move.Backend == sh.Backend && move.Copy == sh.Copy || !s.silent(v, at.backend) && !s.hasSize(inc, at) {
-					continue
-				}
-				if _, err := s.putMoves(ctx, v, inc, []manifest.Move{move.Move}, move.holders); err != nil {
-					errs = append(errs, err)
-				}
+	poor := map[string][]told{} // by who holds them
+	for _, moves := range inc.moves {
+		for _, move := range moves {
+			at := place{s.index(move.Backend), manifest.Name{Incarnation: inc.id, Kind: manifest.KindShard, Segment: move.Segment, Shard: move.Shard, Copy: move.Copy}}
+			if at.backend >= 0 && len(move.holders) <= s.parity && (s.silent(v, at.backend) || s.hasSize(inc, at)) {
+				holders := fmt.Sprint(slices.Sorted(slices.Values(move.holders)))
+				poor[holders] = append(poor[holders], move)
 			}
+		}
+	}
+	var errs []error
+	for _, holders := range sortedKeys(poor) {
+		for batch := range slices.Chunk(poor[holders], maxBatch) {
+			var moves []manifest.Move
+			for _, move := range batch {
+				moves = append(moves, move.Move)
+			}
+			_, err := s.putMoves(ctx, v, inc, moves, batch[0].holders)
+			errs = append(errs, err)
 		}
 	}
 	return joinLine(errs)

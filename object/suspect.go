@@ -28,7 +28,7 @@ const (
 	manyMissing = 8
 )
 
-var errSuspect = errors.New("it has lost most of what was looked for, all at once: look whether it is the right and whole account; if it is really lost, give it up")
+var errSuspect = errors.New("it has lost most of what was looked for, all at once: look whether it is the right and whole account; if that is all that is left of it, say so to the repair")
 
 // saw notes whether an object's shards were there, and returns whether the
 // backend is suspect now. What was missing once counts as that, though it was
@@ -58,7 +58,7 @@ func (p *suspicion) saw(id vault.ObjectID, missing bool) bool {
 
 // suspect compares what the records say with what was listed. A backend that
 // lacks too much of late has given no answer that counts.
-func (s *Store) suspect(v *view, job *Job) {
+func (s *Store) suspect(v *view, emptied []int, job *Job) {
 	should, has := map[int]bool{}, map[int]bool{}
 	for _, inc := range v.incs {
 		if inc.manifest == nil || inc.inDoubt() {
@@ -80,7 +80,7 @@ func (s *Store) suspect(v *view, job *Job) {
 		}
 	}
 	for i, b := range s.pool {
-		if !has[i] && !should[i] {
+		if !has[i] && !should[i] || slices.Contains(emptied, i) {
 			continue
 		}
 		if b.suspicion.saw(v.id, !has[i]) && !has[i] {
