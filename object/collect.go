@@ -232,16 +232,17 @@ func (c *collection) look(ctx context.Context, id vault.ObjectID) (*view, error)
 }
 
 // finished returns the incarnations of which nothing is needed any more, older
-// ones first: those that somebody began to remove, with what they supersede,
-// and those that a present one supersedes.
+// ones first: those that were removed, with what they supersede, and those that
+// a present one supersedes.
 func (s *Store) finished(v *view, lost int) (list []*incarnation) {
 	over := map[vault.Incarnation]bool{}
 	for _, inc := range v.incs {
 		st, _ := s.judge(v, inc)
-		if len(inc.tombs) > 0 {
+		removed := len(inc.tombs) > s.silence // with fewer it is in doubt, and may have been stored since
+		if removed {
 			over[inc.id] = true
 		}
-		if inc.manifest != nil && (len(inc.tombs) > 0 || st == present) {
+		if inc.manifest != nil && (removed || st == present) {
 			for _, old := range inc.manifest.Supersedes {
 				over[old] = true
 			}
