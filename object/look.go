@@ -42,9 +42,9 @@ type incarnation struct {
 	moves    map[shardID][]told
 	// movesUnread: a move record could not be read now.
 	movesUnread bool
-	tombs    []int // backends on which its tombstone opened
-	dooms    []int // backends on which its doom marker opened
-	doubt    []int // backends on which one of the two could not be read
+	tombs       []int // backends on which its tombstone opened
+	dooms       []int // backends on which its doom marker opened
+	doubt       []int // backends on which one of the two could not be read
 }
 
 // shardID is one shard of an incarnation.
