@@ -380,6 +380,9 @@ func (c *collection) doom(ctx context.Context, v *view, inc *incarnation) (own [
 		return err
 	})
 	own = slices.DeleteFunc(put, func(at place) bool { return at.Kind != manifest.KindDoom })
+	for _, at := range own {
+		c.seen.age(seenID{inc.id, at.Copy})
+	}
 	if err := c.all(errs); err != nil {
 		return own, fmt.Errorf("put doom markers: %w", err)
 	}

@@ -27,7 +27,7 @@ type fetch struct {
 	bad   []Cause
 	// spoiled are the places of shards that are not what was stored.
 	spoiled []source
-	// unread are the places of shards that could not be read.
+	// unread are the places of shards that are listed and could not be read.
 	unread []source
 }
 
@@ -232,7 +232,7 @@ func (f *fetch) failed(ctx context.Context, src source, err error) {
 	if errors.Is(err, errDamagedShard) {
 		f.job.damaged(name, "shard")
 		f.spoiled = append(f.spoiled, src)
-	} else {
+	} else if f.store.hasSize(f.inc, src.at) {
 		f.unread = append(f.unread, src)
 	}
 }

@@ -146,7 +146,7 @@ func (r *relocation) repairSegment(ctx context.Context, i int, missing []int, de
 	}
 	if deep {
 		for _, src := range f.unread {
-			if at := src.at.backend; !f.have[src.shard] && r.v.errs[at] == nil {
+			if at := src.at.backend; !f.have[src.shard] {
 				return fmt.Errorf("segment %d: shard %d on %s is there and cannot be read: try again, or give the backend up", i, src.shard, s.pool[at].Name)
 			}
 		}

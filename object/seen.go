@@ -11,9 +11,9 @@ import (
 	"shardraid/vault"
 )
 
-// seen is the collector's memory of when it first saw what may be garbage:
-// an incarnation, or a single file of one. Times of files are no help: rclone sets them from the clock of
-// whoever wrote.
+// seen is the collector's memory of when it first saw what may be garbage: an
+// incarnation, or a single file of one. Times of files are no help: rclone sets
+// them from the clock of whoever wrote.
 type seen struct {
 	file  JournalFile
 	first map[seenID]time.Time

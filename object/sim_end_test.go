@@ -214,7 +214,7 @@ func (w *simWorld) findOrphans(s *Store, key int) {
 	}
 	for _, inc := range v.sorted() {
 		switch {
-		case len(inc.tombs) > 0 && len(inc.shards)+len(inc.copies)+len(inc.moveAt) > 0:
+		case len(inc.tombs) > s.silence && len(inc.shards)+len(inc.copies)+len(inc.moveAt) > 0:
 			w.violate("I5: removed incarnation I%d has %d files left", w.ordinal(inc.id), len(inc.shards)+len(inc.copies)+len(inc.moveAt))
 		case len(inc.tombs) > 0:
 		case inc.manifest == nil || len(inc.dooms) > 0:
