@@ -52,6 +52,9 @@ func entry(dir string, e fs.DirEntry) Entry {
 	if dir != "" {
 		name = strings.TrimPrefix(name, dir+"/")
 	}
+	if strings.ToUpper(name) == name {
+		name = strings.ToLower(name) // as old servers list what was stored in lower case
+	}
 	if _, ok := e.(fs.Directory); ok {
 		return Entry{Name: name + "/", Size: -1}
 	}

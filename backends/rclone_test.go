@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +43,27 @@ func TestRcloneMemory(t *testing.T) {
 		})
 		return r
 	})
+}
+
+// What we store is in lower case, and some servers list it otherwise.
+func TestListUpperCase(t *testing.T) {
+	dir := t.TempDir()
+	r := backends.Open(backends.Options{Name: "disk", Remote: dir})
+	for _, name := range []string{"AB/X2.S", "AB/Mixed", "AB/CD/X"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for at, want := range map[string]string{"": "[{ab/ -1}]", "AB": "[{Mixed 1} {cd/ -1} {x2.s 1}]"} {
+		entries, err := r.List(ctx, at)
+		slices.SortFunc(entries, func(a, b backends.Entry) int { return strings.Compare(a.Name, b.Name) })
+		if got := fmt.Sprint(entries); got != want || err != nil {
+			t.Errorf("list %q: %s, %v, want %s", at, got, err, want)
+		}
+	}
 }
 
 // A store without hashes, on a real server.

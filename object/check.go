@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"shardraid/backends"
 )
 
 // Check reports whether the object could be rebuilt now. True means: k shards
@@ -32,6 +34,9 @@ func (s *Store) checkOnce(ctx context.Context, key string, job *Job) (bool, erro
 	best, why := absent, error(nil)
 	for _, inc := range s.candidates(v) {
 		st, err := s.judge(v, inc)
+		if st == absent {
+			st, err = s.unlisted(ctx, v, inc)
+		}
 		if st == readable && !inc.inDoubt() {
 			if err = s.restoreCopies(ctx, v, inc, job); err == nil {
 				st = present
@@ -54,6 +59,40 @@ func (s *Store) checkOnce(ctx context.Context, key string, job *Job) (bool, erro
 		return false, why
 	}
 	return false, s.quorum(v, v.broken(s.diedHere(id)))
+}
+
+// unlisted looks by name for the shards without which an incarnation is lost.
+// Listings lag, even on many backends at once, and what can be read is not
+// absent.
+func (s *Store) unlisted(ctx context.Context, v *view, inc *incarnation) (state, error) {
+	for i := range inc.manifest.Segments {
+		seen, hidden, _ := s.countShards(v, inc, i)
+		need := inc.manifest.Data - seen - hidden
+		if need <= 0 {
+			continue
+		}
+		var at []place
+		for j := range inc.manifest.Segments[i].Shards {
+			places, _ := s.places(inc, i, j)
+			at = append(at, places...)
+		}
+		at = slices.DeleteFunc(at, func(at place) bool {
+			_, listed := inc.shards[at]
+			return listed || v.errs[at.backend] != nil || s.gone(ctx, v, at)
+		})
+		if len(at) < need {
+			return absent, nil
+		}
+		return unknown, fmt.Errorf("backend %s does not list a shard that it may have: try again later", s.pool[at[0].backend].Name)
+	}
+	return absent, nil
+}
+
+// gone reports whether there is nothing of that name.
+func (s *Store) gone(ctx context.Context, v *view, at place) bool {
+	b := s.pool[at.backend]
+	_, err := b.store.Get(ctx, b.path(v.id, at.Name), nil)
+	return errors.Is(err, backends.ErrNotFound)
 }
 
 // restoreCopies puts copies of a manifest back until m+1 backends have one.

@@ -22,6 +22,7 @@ type faultKind struct {
 	off  func(m *backendtest.Memory)
 	did  func(m *backendtest.Memory) bool // where that is no fault which counts for itself
 
+	prompt bool // others answer in its place before it does
 	slow   bool // calls may take hours; else none takes more than a minute
 	plain  bool // it is but another error
 	hides  bool // files are there that are not listed
@@ -40,12 +41,19 @@ func faultKinds() (kinds []*faultKind) {
 			if op == "get" {
 				kinds = append(kinds, actionKind(op, a, " but of the marker", inDirectory))
 			}
+			if op == "get" && a.Waits {
+				kind := actionKind(op, a, " of shards", ofShard)
+				kind.prompt = true
+				kinds = append(kinds, kind)
+			}
 		}
 	}
 	return append(kinds, wholeKinds()...)
 }
 
 func inDirectory(name string) bool { return strings.Contains(name, "/") }
+
+func ofShard(name string) bool { return strings.Contains(name, ".s.") }
 
 func actionKind(op string, a backendtest.NamedAction, which string, match func(string) bool) *faultKind {
 	return &faultKind{
@@ -124,8 +132,10 @@ func TestEveryFaultKind(t *testing.T) {
 				stored := empty.fork(t)
 				stored.mustPut(testKey, bytesOf(1, size))
 				for i, phase := range faultPhases {
+					planned.Add(1)
 					t.Run(fmt.Sprintf("%s, %d+%d of %d, %d bytes", phase.name, code[0], code[1], code[2], size), func(t *testing.T) {
 						t.Parallel()
+						runs.Add(1)
 						for n, kind := range kinds {
 							if !strings.Contains(phase.ops, kind.op) {
 								continue
@@ -148,7 +158,7 @@ func TestEveryFaultKind(t *testing.T) {
 			t.Errorf("%s: was never met", kind.name)
 		}
 	}
-	t.Logf("%d kinds, %d runs", len(kinds), runs.Load())
+	t.Logf("%d kinds, %d runs and groups of runs", len(kinds), runs.Load())
 }
 
 // faultySets chooses the sets of up to m+1 backends that go wrong. Turn is another number for

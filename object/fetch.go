@@ -116,57 +116,31 @@ func (f *fetch) sources(v *view) {
 
 // read goes on until want shards are in buf.
 func (f *fetch) read(ctx context.Context, want int) error {
-	ctx, cancel := context.WithCancelCause(ctx)
 	type answer struct {
 		source
 		err error
 	}
-	answers := make(chan answer, len(f.todo))
-	pending := map[int]int{} // by shard
-	start := func() bool {
+	pending := map[int]bool{} // by shard
+	next := func() func(context.Context) answer {
 		for n, src := range f.todo {
-			if f.have[src.shard] || pending[src.shard] > 0 {
-				continue
+			if !f.have[src.shard] && !pending[src.shard] {
+				f.todo = slices.Delete(f.todo, n, n+1)
+				pending[src.shard] = true
+				return func(ctx context.Context) answer { return answer{src, f.readShard(ctx, src)} }
 			}
-			f.todo = slices.Delete(f.todo, n, n+1)
-			pending[src.shard]++
-			go func() { answers <- answer{src, f.readShard(ctx, src)} }()
-			return true
 		}
-		return false
+		return nil
 	}
-	running, good := 0, f.count()
-	defer func() { // whoever still reads must not touch buf when we are gone
-		cancel(errNotNeeded)
-		for ; running > 0; running-- {
-			<-answers
-		}
-	}()
-	begin := func(n int) {
-		for ; n > 0 && start(); n-- {
-			running++
-		}
-	}
-	begin(want - good)
-	late := time.NewTimer(f.patience())
-	defer late.Stop()
-	for good < want && running > 0 {
-		select {
-		case a := <-answers:
-			running--
-			pending[a.shard]--
-			if a.err == nil {
-				f.have[a.shard] = true
-				good++
-				continue
-			}
+	before := f.count()
+	good := before + hedge(ctx, want-before, 2*f.store.patience, next, func(a answer) bool {
+		pending[a.shard] = false
+		if a.err != nil {
 			f.failed(ctx, a.source, a.err)
-			begin(want - good - running)
-		case <-late.C:
-			begin(1) // hedge: the first to come counts
-			late.Reset(f.patience())
+			return false
 		}
-	}
+		f.have[a.shard] = true
+		return true
+	})
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
@@ -175,9 +149,6 @@ func (f *fetch) read(ctx context.Context, want int) error {
 	}
 	return nil
 }
-
-// patience is how long a shard may take before another one is asked for.
-func (f *fetch) patience() time.Duration { return 2 * f.store.patience }
 
 func (f *fetch) count() (n int) {
 	for _, have := range f.have {

@@ -32,7 +32,7 @@ type incarnation struct {
 	moveAt []place
 	tombAt []place
 	doomAt []place
-	shards map[place]int64 // sizes
+	shards map[place]int64 // sizes; twoSizes where that is open
 	newer  error           // its manifest needs a newer shardraid
 
 	manifest *manifest.Manifest // of a copy that opened, or nil
@@ -153,9 +153,16 @@ func (v *view) sort(backend int, f file) {
 	case manifest.KindDoom:
 		inc.doomAt = append(inc.doomAt, at)
 	case manifest.KindShard:
+		if size, twice := inc.shards[at]; twice && size != f.size {
+			f.size = twoSizes
+		}
 		inc.shards[at] = f.size
 	}
 }
+
+// twoSizes: two files of one name are listed, as Google Drive may have them.
+// Which of them is read is open.
+const twoSizes = -2
 
 // bound forgets the manifests of the incarnations with the fewest copies when
 // there are absurdly many: m backends cannot outnumber a committed one.

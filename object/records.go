@@ -35,35 +35,56 @@ func (s *Store) openRecords(ctx context.Context, v *view, copies int, job *Job) 
 	g.Wait() // nobody returns an error: a record that does not open is noted
 }
 
-// openManifest opens copies of the manifest until want of them were good.
+// openManifest opens copies of the manifest until want of them were good. Where
+// one is late another is read as well.
 func (s *Store) openManifest(ctx context.Context, v *view, inc *incarnation, want int, job *Job) {
 	slices.SortFunc(inc.copies, func(a, b place) int {
 		return int(s.pool[a.backend].pace.expected(0) - s.pool[b.backend].pace.expected(0))
 	})
-	for rest := inc.copies; len(rest) > 0 && len(inc.valid) < want; {
-		batch := rest[:min(want-len(inc.valid), len(rest))]
-		rest = rest[len(batch):]
-		s.readAll(ctx, v, batch, func(at place, message []byte, err error) {
-			var m *manifest.Manifest
-			if err == nil {
-				m, err = manifest.Open(s.vault, v.id, inc.id, message)
-			}
-			switch {
-			case err == nil:
-				inc.manifest = m
-				inc.valid = addBackend(inc.valid, at.backend)
-			case errors.Is(err, manifest.ErrNewer):
-				inc.newer = err
-			case isDamage(err):
-				inc.broken = addBackend(inc.broken, at.backend)
-				job.damaged(s.pool[at.backend].Name, "manifest")
-				job.debug("backend %s: manifest %s: %v", s.pool[at.backend].Name, inc.id, err)
-			default:
-				inc.unread = addBackend(inc.unread, at.backend)
-				job.debug("backend %s: manifest %s: %v", s.pool[at.backend].Name, inc.id, err)
-			}
-		})
+	type answer struct {
+		at  place
+		m   *manifest.Manifest
+		err error
 	}
+	rest := inc.copies
+	next := func() func(context.Context) answer {
+		if len(rest) == 0 {
+			return nil
+		}
+		at := rest[0]
+		rest = rest[1:]
+		return func(ctx context.Context) answer {
+			message, err := s.readRecord(ctx, v, at)
+			if err != nil {
+				return answer{at, nil, err}
+			}
+			m, err := manifest.Open(s.vault, v.id, inc.id, message)
+			return answer{at, m, err}
+		}
+	}
+	hedge(ctx, want, s.patience, next, func(a answer) bool {
+		before := len(inc.valid)
+		s.noteManifest(inc, a.at, a.m, a.err, job)
+		return len(inc.valid) > before
+	})
+}
+
+func (s *Store) noteManifest(inc *incarnation, at place, m *manifest.Manifest, err error, job *Job) {
+	name := s.pool[at.backend].Name
+	switch {
+	case err == nil:
+		inc.manifest = m
+		inc.valid = addBackend(inc.valid, at.backend)
+		return
+	case errors.Is(err, manifest.ErrNewer):
+		inc.newer = err
+	case isDamage(err):
+		inc.broken = addBackend(inc.broken, at.backend)
+		job.damaged(name, "manifest")
+	default:
+		inc.unread = addBackend(inc.unread, at.backend)
+	}
+	job.debug("backend %s: manifest %s: %v", name, inc.id, err)
 }
 
 // openVerdicts opens tombstones and doom markers. One that cannot be read now

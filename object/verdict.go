@@ -78,7 +78,10 @@ func (s *Store) shardsLeft(v *view, inc *incarnation) (lost bool, err error) {
 	return false, err
 }
 
-var errNoShard = errors.New("its shard is not there or has a wrong size")
+var (
+	errNoShard  = errors.New("its shard is not there or has a wrong size")
+	errTwoSizes = errors.New("it has two shards of one name: delete both there, and repair")
+)
 
 // countShards counts the shards of a segment: seen in a listing with their
 // exact size at a place that a record names; hidden, which may be where we
@@ -90,6 +93,9 @@ func (s *Store) countShards(v *view, inc *incarnation, segment int) (seen, hidde
 		var cause *Cause
 		for _, at := range places {
 			switch {
+			case inc.shards[at] == twoSizes:
+				maybe = true
+				cause = &Cause{s.pool[at.backend].Name, errTwoSizes}
 			case v.errs[at.backend] != nil:
 				maybe = true
 				cause = &Cause{s.pool[at.backend].Name, v.errs[at.backend]}

@@ -44,8 +44,8 @@ func (m *Memory) Refused() int {
 	return m.refused
 }
 
-// Fold makes names that differ in case only the same, as on a FAT disk; they are listed in
-// upper case. Fold(false) ends that, with all names in lower case.
+// Fold makes names that differ in case only the same, as on a FAT disk; they are kept in upper
+// case, which package backends does not show. Fold(false) ends that.
 func (m *Memory) Fold(on bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -126,6 +126,9 @@ func (m *Memory) List(ctx context.Context, dir string) ([]backends.Entry, error)
 		rest, ok := strings.CutPrefix(name, dir)
 		if !ok {
 			continue
+		}
+		if m.folds {
+			rest = strings.ToLower(rest)
 		}
 		e := backends.Entry{Name: rest, Size: int64(len(m.files[name]))}
 		if sub, _, deeper := strings.Cut(rest, "/"); deeper {
