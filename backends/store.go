@@ -43,7 +43,8 @@ type Store interface {
 	Get(ctx context.Context, name string, dst []byte) (int, error)
 
 	// List returns what is directly in dir ("" is the root), in no particular order.
-	// A missing directory is an empty list.
+	// A missing directory is an empty list. Names that the store lists in upper case are given
+	// in lower case.
 	List(ctx context.Context, dir string) ([]Entry, error)
 
 	// Remove removes the file; ErrNotFound when it is not there.
