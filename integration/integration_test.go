@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"git-annex-remote-plain": plain})
+	testscript.Main(m, map[string]func(){"git-annex-remote-plain": plain, "git-annex-remote-measured": measured})
 }
 
 // plain is the special remote for a git-annex that cannot do ASYNC: it passes
@@ -76,7 +76,7 @@ func run(t *testing.T, pattern string) {
 		Files: files,
 		Setup: func(env *testscript.Env) error { return setup(env, bin) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"layout": writeLayout, "random": random, "damage": damage, "sftpd": sftpd, "gpgkey": gpgKey, "killremote": killRemote,
+			"layout": writeLayout, "random": random, "damage": damage, "peak": peak, "sftpd": sftpd, "gpgkey": gpgKey, "killremote": killRemote,
 			"nothingshared": nothingShared, "nosecrets": noSecrets,
 		},
 	})

@@ -12,7 +12,7 @@ import (
 )
 
 // memoryLimit makes the collector keep the process near its buffers.
-const memoryLimit = 176 << 20
+const memoryLimit = 152 << 20
 
 // Main serves git-annex on stdin and stdout and returns the exit code.
 func Main() int {
