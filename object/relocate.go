@@ -154,15 +154,14 @@ func (s *Store) putMoves(ctx context.Context, v *view, inc *incarnation, moves [
 func (r *relocation) settle(ctx context.Context, now *incarnation, d relocated) error {
 	b := r.store.pool[d.to.backend]
 	where := fmt.Sprintf("shard %d of segment %d on %s", d.shard, d.segment, b.Name)
-	seen := &incarnation{manifest: r.inc.manifest, shards: now.shards}
+	seen := &incarnation{id: now.id, manifest: r.inc.manifest, shards: now.shards, moves: now.moves, movesUnread: now.movesUnread}
 	if !r.store.hasSize(seen, d.to) {
 		return fmt.Errorf("%s: it was stored and is not listed", where)
 	}
-	for at := range now.shards {
-		if at.backend == d.to.backend && at.Segment == d.segment && at.Shard != d.shard && r.store.hasSize(seen, at) {
-			r.takeBack(ctx, []relocated{d})
-			return fmt.Errorf("%s: %w", where, errCrowded)
-		}
+	// Who put another shard there meanwhile and has not named it yet will see ours.
+	if crowded, _ := r.store.around(seen, int(d.segment), int(d.shard)); crowded[d.to.backend] {
+		r.takeBack(ctx, []relocated{d})
+		return fmt.Errorf("%s: %w", where, errCrowded)
 	}
 	if len(d.from) == 0 {
 		return nil
@@ -228,12 +227,14 @@ func (s *Store) target(v *view, inc *incarnation, segment, shard int, not map[in
 	return indexes[layout.Order(v.id, candidates)[0]]
 }
 
-// around says where the other shards of a segment are or may be, and how many
-// each domain has.
+// around says where records name other shards of a segment, and they are there,
+// and how many each domain has or may have. Copies that no record names do not
+// count: puts that failed leave them, and nobody relies on them. But where a
+// record could not be read each copy may be named.
 func (s *Store) around(inc *incarnation, segment, shard int) (crowded map[int]bool, perDomain map[string]int) {
 	crowded, perDomain = map[int]bool{}, map[string]int{}
 	for at := range inc.shards {
-		if at.Segment == uint32(segment) && at.Shard != uint8(shard) && s.hasSize(inc, at) {
+		if inc.movesUnread && at.Segment == uint32(segment) && at.Shard != uint8(shard) && s.hasSize(inc, at) {
 			crowded[at.backend] = true
 		}
 	}
@@ -243,12 +244,17 @@ func (s *Store) around(inc *incarnation, segment, shard int) (crowded map[int]bo
 		}
 		places, _ := s.places(inc, segment, j)
 		var domains []string
+		here := false
 		for _, at := range places {
-			if s.hasSize(inc, at) {
-				domains = []string{s.pool[at.backend].Domain}
-				break
+			switch {
+			case s.hasSize(inc, at):
+				crowded[at.backend] = true
+				if !here {
+					here, domains = true, []string{s.pool[at.backend].Domain}
+				}
+			case !here:
+				domains = append(domains, s.pool[at.backend].Domain)
 			}
-			domains = append(domains, s.pool[at.backend].Domain)
 		}
 		slices.Sort(domains)
 		for _, d := range slices.Compact(domains) {

@@ -16,6 +16,8 @@ import (
 var simRegressions = []uint64{
 	697,  // 1: the same bytes in an incarnation that readers do not take
 	2050, // 2: stored again while it was read, and called absent
+
+	14848, // a put that lands late stood in the way of a repair
 }
 
 // TestSimulate runs seeds. `make simulate SEEDS=n SEED=first` runs many.
