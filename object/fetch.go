@@ -23,8 +23,15 @@ type fetch struct {
 	code  *erasure.Code
 	buf   []byte
 	have  []bool // shards in buf that passed their tag
-	todo  []source
 	bad   []Cause
+
+	sources []source // where shards may be
+	size    int64    // of each
+	want    int      // shards asked for
+	todo    []source // not yet asked for
+	reads   []*reading
+	begin   func(source)
+
 	// spoiled are the places of shards that are not what was stored.
 	spoiled []source
 	// unread are the places of shards that are listed and could not be read.
@@ -33,8 +40,9 @@ type fetch struct {
 
 // source is a shard at a place where it may be read.
 type source struct {
-	shard int
-	at    place
+	shard    int
+	at       place
+	doubtful bool // it is not listed there, or the listing is not known
 }
 
 var (
@@ -63,7 +71,7 @@ func (s *Store) fetchSegment(ctx context.Context, v *view, inc *incarnation, i i
 	// false shard. Read all there are and try the sets without it.
 	job.info("segment %d does not authenticate: a shard on one of %s is false; trying others", i, f.holders())
 	clear(f.have) // opening has used them up
-	f.sources(v)
+	f.find(v)
 	if err := f.read(ctx, code.Shards()); f.count() <= m.Data {
 		return nil, errors.Join(fmt.Errorf("segment %d: %w", i, erasure.ErrSeal), err)
 	}
@@ -72,7 +80,7 @@ func (s *Store) fetchSegment(ctx context.Context, v *view, inc *incarnation, i i
 
 func (s *Store) newFetch(v *view, inc *incarnation, i int, code *erasure.Code, buf []byte, job *Job) *fetch {
 	f := &fetch{store: s, job: job, inc: inc, id: i, code: code, buf: buf, have: make([]bool, code.Shards())}
-	f.sources(v)
+	f.find(v)
 	return f
 }
 
@@ -89,30 +97,25 @@ func (s *Store) openFetch(ctx context.Context, v *view, inc *incarnation, i int,
 	return s.newFetch(v, inc, i, code, buf, job), func() { s.budget.release(buf) }, nil
 }
 
-// sources lists where the shards may be, the backends first that would be
-// done soonest; those that did not answer the look come last.
-func (f *fetch) sources(v *view) {
-	f.todo = nil
+// find lists where the shards may be.
+func (f *fetch) find(v *view) {
+	f.sources, f.size = nil, int64(f.code.ShardSize(f.inc.manifest.Segments[f.id].Length))
 	for j := range f.have {
 		places, _ := f.store.places(f.inc, f.id, j)
 		for _, at := range places {
-			if f.store.pool[at.backend].store != nil {
-				f.todo = append(f.todo, source{j, at})
-			} else {
+			if f.store.pool[at.backend].store == nil {
 				f.bad = append(f.bad, Cause{f.store.pool[at.backend].Name, errOff})
+				continue
 			}
+			doubtful := v.errs[at.backend] != nil || !f.store.hasSize(f.inc, at)
+			f.sources = append(f.sources, source{j, at, doubtful})
 		}
 	}
-	size := f.code.ShardSize(f.inc.manifest.Segments[f.id].Length)
-	cost := func(src source) time.Duration {
-		expected := f.store.pool[src.at.backend].pace.expected(size)
-		if v.errs[src.at.backend] != nil || !f.store.hasSize(f.inc, src.at) {
-			expected += 2 * time.Hour
-		}
-		return expected
-	}
-	slices.SortStableFunc(f.todo, func(a, b source) int { return int(cost(a) - cost(b)) })
+	f.todo = slices.Clone(f.sources)
 }
+
+// lookEvery is how often a segment looks whether a read is late.
+const lookEvery = 200 * time.Millisecond
 
 // read goes on until want shards are in buf.
 func (f *fetch) read(ctx context.Context, want int) error {
@@ -120,32 +123,42 @@ func (f *fetch) read(ctx context.Context, want int) error {
 		source
 		err error
 	}
-	pending := map[int]bool{} // by shard
-	next := func() func(context.Context) answer {
-		for n, src := range f.todo {
-			if !f.have[src.shard] && !pending[src.shard] {
-				f.todo = slices.Delete(f.todo, n, n+1)
-				pending[src.shard] = true
-				return func(ctx context.Context) answer { return answer{src, f.readShard(ctx, src)} }
-			}
-		}
-		return nil
+	ctx, cancel := context.WithCancelCause(ctx)
+	answers := make(chan answer, len(f.todo))
+	f.want = want
+	f.begin = func(src source) {
+		go func() { answers <- answer{src, f.readShard(ctx, src)} }()
 	}
-	before := f.count()
-	good := before + hedge(ctx, want-before, 2*f.store.patience, next, func(a answer) bool {
-		pending[a.shard] = false
-		if a.err != nil {
-			f.failed(ctx, a.source, a.err)
-			return false
+	plan := f.store.schedule
+	plan.join(f)
+	defer func() { // whoever still reads must not touch buf when we are gone
+		plan.leave(f)
+		cancel(errNotNeeded)
+		for len(f.reads) > 0 {
+			a := <-answers
+			plan.ended(f, a.source, a.err == nil)
 		}
-		f.have[a.shard] = true
-		return true
-	})
+	}()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for !plan.over(f) {
+		select {
+		case a := <-answers:
+			if a.err != nil {
+				f.failed(ctx, a.source, a.err)
+			}
+			plan.ended(f, a.source, a.err == nil)
+		case <-look.C:
+			plan.lookForLate(f)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	if good < want {
-		return &QuorumError{Have: good, Need: f.inc.manifest.Data, What: fmt.Sprintf("shards of segment %d can be read", f.id), Causes: f.bad}
+	if f.count() < want {
+		return &QuorumError{Have: f.count(), Need: f.inc.manifest.Data, What: fmt.Sprintf("shards of segment %d can be read", f.id), Causes: f.bad}
 	}
 	return nil
 }

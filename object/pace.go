@@ -32,12 +32,20 @@ func (p *pace) begin(size int) func(err error) {
 			p.shunned = time.Now().Add(shunTime)
 			return
 		}
+		p.shunned = time.Time{}
 		got := float64(size) / max(time.Since(start).Seconds(), 1e-6)
 		if p.rate == 0 {
 			p.rate = got
 		}
 		p.rate += (got - p.rate) / 4
 	}
+}
+
+// late notes that an answer takes too long.
+func (p *pace) late() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shunned = time.Now().Add(shunTime)
 }
 
 // expected estimates how long size more bytes will take.

@@ -62,6 +62,7 @@ type Store struct {
 	cpu      *semaphore.Weighted // segments being coded at once
 	journal  Journal
 	patience time.Duration
+	schedule *schedule
 
 	mu    sync.Mutex
 	codes map[[2]int]*erasure.Code
@@ -138,6 +139,7 @@ func New(c Config) (*Store, error) {
 		}
 		s.pool = append(s.pool, m)
 	}
+	s.schedule = newSchedule(s.pool)
 	return s, nil
 }
 
