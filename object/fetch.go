@@ -184,8 +184,8 @@ func (s *Store) readShard(ctx context.Context, m *manifest.Manifest, at place, d
 	b, seg := s.pool[at.backend], &m.Segments[at.Segment]
 	end := b.pace.begin(len(dst))
 	defer func() {
-		if errors.Is(context.Cause(ctx), errNotNeeded) {
-			end(nil)
+		if err != nil && ctx.Err() != nil {
+			end(errNotNeeded)
 		} else {
 			end(err)
 		}

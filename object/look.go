@@ -1,10 +1,13 @@
 package object
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"shardraid/manifest"
 	"shardraid/vault"
@@ -67,7 +70,8 @@ type place struct {
 
 // looking says how much a look must find out.
 type looking struct {
-	prove    bool          // read the markers: a not-found shall be definite
+	prove    bool          // read the markers after the listings: a not-found shall be definite
+	place    bool          // read them meanwhile: it shall be the right place
 	copies   int           // so many copies of a manifest are opened
 	patience time.Duration // see Store.each
 	without  []int         // backends given up as lost: not asked, and silent
@@ -77,18 +81,20 @@ type looking struct {
 // maxIncarnations bounds what a provider can make us read by inventing names.
 const maxIncarnations = 256
 
-// look asks every backend what it has of an object.
+// look asks every backend what it has of an object. The markers are read while
+// the records are: both have to come after the listing only.
 func (s *Store) look(ctx context.Context, id vault.ObjectID, how looking, job *Job) (*view, error) {
-	v := &view{id: id, files: make([][]file, len(s.pool)), incs: map[vault.Incarnation]*incarnation{}}
+	v := &view{id: id, files: make([][]file, len(s.pool))}
 	v.errs = s.each(ctx, how.patience, func(ctx context.Context, i int, b *member) error {
 		if slices.Contains(how.without, i) {
 			return errGivenUp
 		}
-		files, err := b.list(ctx, id)
-		if err == nil && how.prove {
-			err = b.prove(ctx)
+		var g errgroup.Group
+		if how.place {
+			g.Go(func() error { return b.prove(ctx) })
 		}
-		if err == nil {
+		files, err := b.list(ctx, id)
+		if err = cmp.Or(g.Wait(), err); err == nil {
 			v.files[i] = files
 		}
 		return err
@@ -96,24 +102,72 @@ func (s *Store) look(ctx context.Context, id vault.ObjectID, how looking, job *J
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
+	var unproved []error
+	var g errgroup.Group
+	if how.prove {
+		g.Go(func() error {
+			unproved = s.proveAll(ctx, v, how.patience)
+			return nil
+		})
+	}
+	s.understand(ctx, v, how.copies, job)
+	g.Wait() // nobody returns an error
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if again := v.doubt(unproved); again { // what these have said does not count
+		s.understand(ctx, v, how.copies, job)
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
 	for i, err := range v.errs {
 		if err != nil {
 			v.silent++
 			job.debug("backend %s does not answer: %v", s.pool[i].Name, err)
 		}
-		for _, f := range v.files[i] {
+	}
+	if how.prove || how.place {
+		s.suspect(v, how.emptied, job)
+	}
+	return v, nil
+}
+
+// proveAll reads the markers of the backends that have answered.
+func (s *Store) proveAll(ctx context.Context, v *view, patience time.Duration) []error {
+	return s.each(ctx, patience, func(ctx context.Context, i int, b *member) error {
+		if v.errs[i] != nil {
+			return v.errs[i]
+		}
+		return b.prove(ctx)
+	})
+}
+
+// doubt makes silent what could not be proved, and reports whether that changes
+// anything.
+func (v *view) doubt(unproved []error) (changed bool) {
+	for i, err := range unproved {
+		if err != nil && v.errs[i] == nil {
+			v.errs[i], changed = err, true
+			v.files[i] = nil
+		}
+	}
+	return changed
+}
+
+// understand sorts what was listed and opens its records.
+func (s *Store) understand(ctx context.Context, v *view, copies int, job *Job) {
+	v.incs = map[vault.Incarnation]*incarnation{}
+	for i, files := range v.files {
+		if v.errs[i] != nil {
+			continue
+		}
+		for _, f := range files {
 			v.sort(i, f)
 		}
 	}
 	v.bound()
-	s.openRecords(ctx, v, how.copies, job)
-	if err := ctx.Err(); err != nil {
-		return nil, context.Cause(ctx)
-	}
-	if how.prove {
-		s.suspect(v, how.emptied, job)
-	}
-	return v, nil
+	s.openRecords(ctx, v, copies, job)
 }
 
 // list returns the files of an object whose names this vault has made.

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
@@ -17,8 +18,8 @@ type pace struct {
 // shunTime is how long a backend that failed is asked last.
 const shunTime = 30 * time.Second
 
-// begin notes that size bytes are asked for; the function it returns notes
-// how that ended.
+// begin notes that size bytes are on their way; the function it returns notes
+// how that ended. What was not needed any more tells nothing.
 func (p *pace) begin(size int) func(err error) {
 	start := time.Now()
 	p.mu.Lock()
@@ -28,6 +29,9 @@ func (p *pace) begin(size int) func(err error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.waiting -= int64(size)
+		if errors.Is(err, errNotNeeded) {
+			return
+		}
 		if err != nil {
 			p.shunned = time.Now().Add(shunTime)
 			return
@@ -39,6 +43,13 @@ func (p *pace) begin(size int) func(err error) {
 		}
 		p.rate += (got - p.rate) / 4
 	}
+}
+
+// reserve notes that so many bytes will come, or fewer if below zero.
+func (p *pace) reserve(size int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting += size
 }
 
 // late notes that an answer takes too long.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -43,6 +44,7 @@ type put struct {
 	m       *manifest.Manifest
 	journal *journal
 	meter   meter
+	lanes   *lanes
 
 	mu     sync.Mutex
 	own    []int // backends by shard; -1 where there is none to take it
@@ -53,7 +55,7 @@ type put struct {
 func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size int64, job *Job) error {
 	id := s.vault.ObjectID(key)
 	// No patience to save here: a backend that is missed gets no shard.
-	v, err := s.look(ctx, id, looking{prove: true, copies: s.parity + 1}, job)
+	v, err := s.look(ctx, id, looking{place: true, copies: s.parity + 1}, job)
 	if err != nil {
 		return err
 	}
@@ -155,12 +157,31 @@ func (s *Store) placeShards(v *view, size int) []int {
 			candidates = append(candidates, layout.Candidate{ID: b.ID, Weight: b.weight(), Domain: b.Domain})
 		}
 	}
+	if v.id[0]%5 != 0 { // some go by the order alone, so that it is known how fast all are
+		s.classify(indexes, candidates, size)
+	}
 	var own []int
 	for _, c := range layout.Place(v.id, candidates, s.layout.Data+s.layout.Parity, s.layout.Parity) {
 		own = append(own, indexes[c])
 	}
 	return own
 }
+
+// classify puts the candidates into classes by how soon they would have taken a
+// shard: each takes twice as long as the one before.
+func (s *Store) classify(indexes []int, candidates []layout.Candidate, size int) {
+	least := time.Duration(math.MaxInt64)
+	for _, i := range indexes {
+		least = min(least, s.pool[i].upload.expected(size))
+	}
+	for c, i := range indexes {
+		ratio := float64(s.pool[i].upload.expected(size)+pauseNoted) / float64(least+pauseNoted)
+		candidates[c].Class = int(math.Log2(ratio))
+	}
+}
+
+// pauseNoted is how much longer a backend may take before that counts.
+const pauseNoted = time.Second
 
 // weight is a backend's share of the objects: its storage limit, where the
 // layout says one.
@@ -171,13 +192,20 @@ func (b *member) weight() float64 {
 	return 15 << 30 // of a usual free account
 }
 
-// segmentLength chooses the length of an object's segments: several, so that
-// all links stay busy, yet large ones, so that requests are few.
+// segmentLength chooses the length of an object's segments: so many that all
+// links stay busy, within the memory that there is, yet large ones, so that
+// requests are few (docs/design.md, "Segments").
 func (s *Store) segmentLength(size int64) int {
 	k, n := int64(s.layout.Data), int64(s.layout.Data+s.layout.Parity)
 	most := min(k*s.layout.ShardSize, erasure.MaxSegment, maxSegmentBuffer*k/n)
-	return erasure.PaddedFloor(int(min(max(size/8, 8<<20), most)))
+	length := min(max(size/32, 4<<20), 16<<20)
+	length = max(length, size/maxSegments)
+	return erasure.PaddedFloor(int(min(length, most)))
 }
+
+// maxSegments is how many segments an object gets before they grow, lest its
+// manifest takes long to read.
+const maxSegments = 2000
 
 func (p *put) head(size int64) journalHead {
 	return journalHead{

@@ -111,12 +111,23 @@ func (s *schedule) dispatch() {
 	}
 }
 
-// fastest returns the backends, those first that would be done soonest.
-func (s *schedule) fastest() []int {
-	order := make([]int, len(s.pool))
+// fastest returns the backends, those first that would be done soonest; of
+// equal ones those that have the data shards of the oldest segment, for parity
+// has to be decoded.
+func (s *schedule) fastest() (order []int) {
+	if len(s.queue) == 0 {
+		return nil
+	}
+	add := func(b int) { order = addBackend(order, b) }
+	for _, src := range s.queue[0].sources {
+		add(src.at.backend)
+	}
+	for b := range s.pool {
+		add(b)
+	}
 	expected := make([]time.Duration, len(s.pool))
 	for i, b := range s.pool {
-		order[i], expected[i] = i, b.pace.expected(smallShard)
+		expected[i] = b.pace.expected(smallShard)
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return int(expected[a] - expected[b]) })
 	return order

@@ -76,7 +76,8 @@ type member struct {
 	marker string                     // its name
 	verify func(message []byte) error // its content
 	newer  func(ctx context.Context) error
-	pace   pace
+	pace   pace // of its answers to reads
+	upload pace
 
 	room      room
 	suspicion suspicion
