@@ -38,6 +38,10 @@ unit: ## unit tests with the race detector
 integration: build ## real git-annex, real binary, real servers
 	SHARDRAID_BIN=$(CURDIR)/bin go test -count 1 -timeout 25m ./integration
 
+N ?= 1000
+kills: build ## kill the real process $(N) times under the real git-annex (about 20 minutes; KILLS_SEED=... draws the same again)
+	SHARDRAID_BIN=$(CURDIR)/bin KILLS=$(N) go test -count 1 -timeout 12h -v -run '^TestKills$$' ./integration
+
 check: lint unit ## what is quick
 
 lint: ## gofmt, vet, staticcheck, the list of mutants
@@ -83,5 +87,5 @@ clean: ## remove bin/
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-.PHONY: build install deps demo test unit integration check lint golden fuzz simulate interleave crashpoints mutants bench testremote clean help
+.PHONY: build install deps demo test unit integration check lint golden fuzz simulate interleave crashpoints mutants bench testremote kills clean help
 .DEFAULT_GOAL := build

@@ -72,14 +72,19 @@ func (k *killer) watch(s *session) {
 }
 
 // wait waits for the moment to strike: seldom while the remote starts up,
-// mostly once it works. A batch of files takes some hundred milliseconds.
+// mostly once it works, often just after it has promised something. A batch of
+// files takes some hundred milliseconds.
 func (k *killer) wait(s *session, p *process) {
 	most := 150
 	switch n := k.draw(10); {
 	case n == 0:
 		most = 60
-	case n < 3:
+	case n < 2:
 		s.await(func() bool { return p.asked > 0 })
+	case n < 5:
+		promises := 1 + k.draw(3)
+		s.await(func() bool { return p.done >= promises })
+		most = 5
 	default:
 		s.await(func() bool { return p.asked > p.checks })
 	}
@@ -129,7 +134,7 @@ func (s *session) await(cond func() bool) {
 		select {
 		case <-s.over:
 			return
-		case <-time.After(2 * time.Millisecond):
+		case <-time.After(time.Millisecond):
 		}
 	}
 }

@@ -42,6 +42,7 @@ type process struct {
 	asked  int                 // questions so far
 	owes   bool                // the last word was git-annex's
 	checks int                 // of them CHECKPRESENT
+	done   int                 // stores and removals that succeeded
 	hunted bool
 	frozen bool     // stopped just now
 	killed string   // what was killed, "" if nothing was
@@ -141,6 +142,9 @@ func (s *session) line(text string) {
 	if r := p.open[job]; a != nil && r != nil {
 		s.ledger.end(r, at, a[1], a[2])
 		delete(p.open, job)
+		if a[1] == "SUCCESS" && (r.verb == "STORE" || r.verb == "REMOVE") {
+			p.done++
+		}
 	}
 }
 
