@@ -84,7 +84,7 @@ func run(t *testing.T, pattern string) {
 		Setup: func(env *testscript.Env) error { return setup(env, bin) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"layout": writeLayout, "random": random, "damage": damage, "peak": peak, "sftpd": sftpd, "gpgkey": gpgKey, "killremote": killRemote,
-			"nothingshared": nothingShared, "nosecrets": noSecrets,
+			"nothingshared": nothingShared, "nosecrets": noSecrets, "tmpfs": tmpfs, "fill": fill, "await": await,
 		},
 	})
 }
