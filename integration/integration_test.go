@@ -84,7 +84,7 @@ func run(t *testing.T, pattern string) {
 		Setup: func(env *testscript.Env) error { return setup(env, bin) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"layout": writeLayout, "random": random, "damage": damage, "peak": peak, "sftpd": sftpd, "gpgkey": gpgKey, "killremote": killRemote,
-			"nothingshared": nothingShared, "nosecrets": noSecrets, "tmpfs": tmpfs, "fill": fill, "await": await,
+			"nothingshared": nothingShared, "nosecrets": noSecrets, "tmpfs": tmpfs, "fill": fill, "await": await, "serve": serve, "toxic": toxic,
 		},
 	})
 }
@@ -111,6 +111,7 @@ func setup(env *testscript.Env, bin string) error {
 		// annexed objects are read-only
 		exec.Command("chmod", "-R", "u+w", env.WorkDir).Run()
 	})
+	env.Values[serversKey{}] = map[string]*server{}
 	env.Setenv("HOME", home)
 	env.Setenv("GNUPGHOME", gnupg)
 	env.Setenv("RCLONE_CONFIG", filepath.Join(home, "rclone.conf"))
