@@ -49,7 +49,7 @@ integration: build ## real git-annex, real binary, real servers
 	SHARDRAID_BIN=$(CURDIR)/bin go test -count 1 -timeout 25m ./integration
 
 N ?= 1000
-kills: build ## kill the real process $(N) times under the real git-annex (about 20 minutes; KILLS_SEED=... draws the same again)
+kills: build ## kill the real process $(N) times under the real git-annex (20 minutes to an hour; KILLS_SEED=... draws the same again)
 	SHARDRAID_BIN=$(CURDIR)/bin KILLS=$(N) go test -count 1 -timeout 12h -v -run '^TestKills$$' ./integration
 
 check: lint unit ## what is quick
