@@ -16,7 +16,9 @@ install: build ## install into $(PREFIX)/bin
 	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-remote-shardraid
 	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-shardraid
 
-deps: ## install what the tests and the demo need (Debian: git-annex, gnupg, openssh-server, gcc, python3-cryptography)
+deps: packages .cache/bin/rclone .cache/bin/toxiproxy ## install what the tests need
+
+packages: ## install what the demo needs, and more (Debian: git-annex, gnupg, openssh-server, gcc, python3-cryptography)
 	@for c in git-annex:git-annex gpg:gnupg sshd:openssh-server gcc:gcc+libc6-dev /usr/lib/python3/dist-packages/cryptography/__init__.py:python3-cryptography; do \
 	  PATH="$$PATH:/usr/sbin" command -v $${c%%:*} >/dev/null || test -e $${c%%:*} || want="$$want $$(echo $${c##*:} | tr + " ")"; \
 	done; \
@@ -25,7 +27,15 @@ deps: ## install what the tests and the demo need (Debian: git-annex, gnupg, ope
 	fi
 	@sh integration/newer-git-annex.sh .cache/git-annex
 
-demo: deps build ## show in a minute what it is for; leaves nothing behind
+# Test servers, built apart from go.mod, which need not know what they need.
+TOOL = GOBIN=$(CURDIR)/.cache/bin go install -trimpath -ldflags '-s -w'
+.cache/bin/rclone:
+	$(TOOL) github.com/rclone/rclone@$$(go list -m -f '{{.Version}}' github.com/rclone/rclone)
+.cache/bin/toxiproxy:
+	$(TOOL) github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
+	mv .cache/bin/server $@
+
+demo: packages build ## show in a minute what it is for; leaves nothing behind
 	@PATH="$(CURDIR)/bin:$$PATH" sh integration/demo.sh
 
 test: deps lint unit integration ## everything that must pass
@@ -37,6 +47,10 @@ unit: ## unit tests with the race detector
 
 integration: build ## real git-annex, real binary, real servers
 	SHARDRAID_BIN=$(CURDIR)/bin go test -count 1 -timeout 25m ./integration
+
+N ?= 1000
+kills: build ## kill the real process $(N) times under the real git-annex (20 minutes to an hour; KILLS_SEED=... draws the same again)
+	SHARDRAID_BIN=$(CURDIR)/bin KILLS=$(N) go test -count 1 -timeout 12h -v -run '^TestKills$$' ./integration
 
 check: lint unit ## what is quick
 
@@ -83,5 +97,5 @@ clean: ## remove bin/
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-.PHONY: build install deps demo test unit integration check lint golden fuzz simulate interleave crashpoints mutants bench testremote clean help
+.PHONY: build install deps packages demo test unit integration check lint golden fuzz simulate interleave crashpoints mutants bench testremote kills clean help
 .DEFAULT_GOAL := build

@@ -58,37 +58,45 @@ func TestLong(t *testing.T) {
 	run(t, "testdata/long/*.txtar")
 }
 
-func run(t *testing.T, pattern string) {
-	bin := os.Getenv("SHARDRAID_BIN")
+// needed returns where the binary to be tested is, and fails without the
+// programs that every test needs.
+func needed(t *testing.T) (bin string) {
+	bin = os.Getenv("SHARDRAID_BIN")
 	if bin == "" {
 		t.Fatal("SHARDRAID_BIN is not set: run make integration")
-	}
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: %v", err)
 	}
 	for _, need := range []string{"git-annex", "gpg"} {
 		if _, err := exec.LookPath(need); err != nil {
 			t.Fatalf("%s is missing: run make deps", need)
 		}
 	}
+	return bin
+}
+
+func run(t *testing.T, pattern string) {
+	bin := needed(t)
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
 	testscript.Run(t, testscript.Params{
 		Files: files,
 		Setup: func(env *testscript.Env) error { return setup(env, bin) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"layout": writeLayout, "random": random, "damage": damage, "peak": peak, "sftpd": sftpd, "gpgkey": gpgKey, "killremote": killRemote,
-			"nothingshared": nothingShared, "nosecrets": noSecrets,
+			"nothingshared": nothingShared, "nosecrets": noSecrets, "tmpfs": tmpfs, "fill": fill, "await": await, "serve": serve, "toxic": toxic,
 		},
 	})
 }
+
+const gitConfig = "[user]\n\tname = test\n\temail = test@example.com\n[init]\n\tdefaultBranch = main\n[annex]\n\tretry = 0\n\tforward-retry = 0\n"
 
 func setup(env *testscript.Env, bin string) error {
 	home := filepath.Join(env.WorkDir, "home")
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return err
 	}
-	config := "[user]\n\tname = test\n\temail = test@example.com\n[init]\n\tdefaultBranch = main\n[annex]\n\tretry = 0\n\tforward-retry = 0\n"
-	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(gitConfig), 0o600); err != nil {
 		return err
 	}
 	gnupg, err := os.MkdirTemp("/tmp", "gpg") // short: the agent's socket lies in it
@@ -103,6 +111,7 @@ func setup(env *testscript.Env, bin string) error {
 		// annexed objects are read-only
 		exec.Command("chmod", "-R", "u+w", env.WorkDir).Run()
 	})
+	env.Values[serversKey{}] = map[string]*server{}
 	env.Setenv("HOME", home)
 	env.Setenv("GNUPGHOME", gnupg)
 	env.Setenv("RCLONE_CONFIG", filepath.Join(home, "rclone.conf"))

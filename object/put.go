@@ -122,7 +122,13 @@ func (p *put) plan(v *view, key string, size int64) (err error) {
 	}
 	p.own = s.placeShards(v, each)
 	if placed := len(p.own); placed < need {
-		return s.shortOf(v, placed, need, "backends can take a shard")
+		short := s.shortOf(v, placed, need, "backends can take a shard")
+		for i, b := range s.pool {
+			if err := b.noRoom(each); b.State == layout.Active && v.errs[i] == nil && err != nil {
+				short.Causes = append(short.Causes, Cause{b.Name, err})
+			}
+		}
+		return short
 	}
 	for len(p.own) < p.code.Shards() {
 		p.own = append(p.own, -1)

@@ -3,6 +3,7 @@ package object
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -54,13 +55,22 @@ func (s *Store) askRoom(ctx context.Context, v *view) {
 const forRecords = -1
 
 // hasRoom reports whether a shard of so many bytes may go to the backend.
-func (b *member) hasRoom(size int) bool {
+func (b *member) hasRoom(size int) bool { return b.noRoom(size) == nil }
+
+// noRoom says why a shard of so many bytes may not go to the backend.
+func (b *member) noRoom(size int) error {
 	if size == forRecords {
-		return true
+		return nil
 	}
 	b.room.mu.Lock()
 	defer b.room.mu.Unlock()
-	return !time.Now().Before(b.room.full) && (!b.room.known || b.room.free >= int64(size)+recordRoom)
+	switch {
+	case time.Now().Before(b.room.full):
+		return fmt.Errorf("%w: it has just said so", backends.ErrFull)
+	case b.room.known && b.room.free < int64(size)+recordRoom:
+		return fmt.Errorf("%w: %d MiB are free, and %d MiB are kept for records: make room there", backends.ErrFull, max(b.room.free, 0)>>20, recordRoom>>20)
+	}
+	return nil
 }
 
 // stored notes how a put of a shard ended.
