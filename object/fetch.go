@@ -34,7 +34,8 @@ type fetch struct {
 
 	// spoiled are the places of shards that are not what was stored.
 	spoiled []source
-	// unread are the places of shards that are listed and could not be read.
+	// unread are the places of shards that are listed and could not be read,
+	// be it only at first.
 	unread []source
 }
 
@@ -117,17 +118,26 @@ func (f *fetch) find(v *view) {
 // lookEvery is how often a segment looks whether a read is late.
 const lookEvery = 200 * time.Millisecond
 
+// quick is how long a read may have taken that is tried again when it failed
+// and no other shard is left.
+const quick = 10 * time.Second
+
 // read goes on until want shards are in buf.
 func (f *fetch) read(ctx context.Context, want int) error {
 	type answer struct {
 		source
-		err error
+		err  error
+		took time.Duration
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	answers := make(chan answer, len(f.todo))
 	f.want = want
 	f.begin = func(src source) {
-		go func() { answers <- answer{src, f.readShard(ctx, src)} }()
+		go func() {
+			began := time.Now()
+			err := f.readShard(ctx, src)
+			answers <- answer{src, err, time.Since(began)}
+		}()
 	}
 	plan := f.store.schedule
 	plan.join(f)
@@ -141,11 +151,12 @@ func (f *fetch) read(ctx context.Context, want int) error {
 	}()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	for !plan.over(f) {
+	var second []source // to be tried again
+	for !plan.over(f) || f.count() < want && plan.again(f, &second) {
 		select {
 		case a := <-answers:
-			if a.err != nil {
-				f.failed(ctx, a.source, a.err)
+			if a.err != nil && f.failed(ctx, a.source, a.err) && a.took < quick {
+				second = append(second, a.source)
 			}
 			plan.ended(f, a.source, a.err == nil)
 		case <-look.C:
@@ -207,7 +218,9 @@ func (s *Store) readShard(ctx context.Context, m *manifest.Manifest, at place, d
 	return nil
 }
 
-func (f *fetch) failed(ctx context.Context, src source, err error) {
+// failed notes why a shard was not read, and reports whether it may be the next
+// time. Each is tried twice at most.
+func (f *fetch) failed(ctx context.Context, src source, err error) (again bool) {
 	name := f.store.pool[src.at.backend].Name
 	f.bad = append(f.bad, Cause{name, err})
 	if ctx.Err() == nil {
@@ -216,9 +229,13 @@ func (f *fetch) failed(ctx context.Context, src source, err error) {
 	if errors.Is(err, errDamagedShard) {
 		f.job.damaged(name, "shard")
 		f.spoiled = append(f.spoiled, src)
-	} else if f.store.hasSize(f.inc, src.at) {
-		f.unread = append(f.unread, src)
+		return false
 	}
+	if !f.store.hasSize(f.inc, src.at) || slices.Contains(f.unread, src) {
+		return false
+	}
+	f.unread = append(f.unread, src)
+	return true
 }
 
 // open rebuilds and opens the segment from the shards in buf, and uses them up.

@@ -46,6 +46,8 @@ type put struct {
 	meter   meter
 	lanes   *lanes
 
+	reserved map[int]int64 // bytes, by backend
+
 	mu     sync.Mutex
 	own    []int // backends by shard; -1 where there is none to take it
 	failed []int // backends that have failed in this store
@@ -70,6 +72,7 @@ func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size i
 		s.askRoom(ctx, v)
 	}
 	p := &put{store: s, job: job, seen: v, src: src, meter: meter{report: job.progress}}
+	defer p.unreserveAll()
 	if err := p.plan(v, key, size); err != nil {
 		return err
 	}
@@ -121,6 +124,10 @@ func (p *put) plan(v *view, key string, size int64) (err error) {
 		need, each = s.parity+1, forRecords
 	}
 	p.own = s.placeShards(v, each)
+	p.reserved = map[int]int64{}
+	for _, at := range p.own {
+		p.reserved[at] = int64(max(each, 0))
+	}
 	if placed := len(p.own); placed < need {
 		short := s.shortOf(v, placed, need, "backends can take a shard")
 		for i, b := range s.pool {
@@ -153,7 +160,8 @@ func (p *put) plan(v *view, key string, size int64) (err error) {
 }
 
 // placeShards returns the backends for the shards of an object, size bytes on
-// each, fewer than k+m where that many do not answer or have no room.
+// each, fewer than k+m where that many do not answer or have no room. They are
+// reserved until unreserve.
 func (s *Store) placeShards(v *view, size int) []int {
 	var indexes []int
 	var candidates []layout.Candidate
@@ -163,18 +171,35 @@ func (s *Store) placeShards(v *view, size int) []int {
 			candidates = append(candidates, layout.Candidate{ID: b.ID, Weight: b.weight(), Domain: b.Domain})
 		}
 	}
-	if v.id[0]%5 != 0 { // some go by the order alone, so that it is known how fast all are
-		s.classify(indexes, candidates, size)
-	}
+	s.placing.Lock() // what one store reserves the next one sees
+	defer s.placing.Unlock()
+	s.classify(indexes, candidates, size)
 	var own []int
 	for _, c := range layout.Place(v.id, candidates, s.layout.Data+s.layout.Parity, s.layout.Parity) {
 		own = append(own, indexes[c])
+		s.pool[indexes[c]].upload.reserve(int64(max(size, 0)))
 	}
 	return own
 }
 
+// unreserve gives back what this store has not used of a backend, so many bytes
+// at most.
+func (p *put) unreserve(at int, most int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := min(p.reserved[at], most)
+	p.reserved[at] -= n
+	p.store.pool[at].upload.reserve(-n)
+}
+
+func (p *put) unreserveAll() {
+	for at := range p.reserved {
+		p.unreserve(at, math.MaxInt64)
+	}
+}
+
 // classify puts the candidates into classes by how soon they would have taken a
-// shard: each takes twice as long as the one before.
+// shard: each takes a quarter longer than the one before.
 func (s *Store) classify(indexes []int, candidates []layout.Candidate, size int) {
 	least := time.Duration(math.MaxInt64)
 	for _, i := range indexes {
@@ -182,12 +207,12 @@ func (s *Store) classify(indexes []int, candidates []layout.Candidate, size int)
 	}
 	for c, i := range indexes {
 		ratio := float64(s.pool[i].upload.expected(size)+pauseNoted) / float64(least+pauseNoted)
-		candidates[c].Class = int(math.Log2(ratio))
+		candidates[c].Class = int(math.Log(ratio) / math.Log(1.25))
 	}
 }
 
 // pauseNoted is how much longer a backend may take before that counts.
-const pauseNoted = time.Second
+const pauseNoted = 500 * time.Millisecond
 
 // weight is a backend's share of the objects: its storage limit, where the
 // layout says one.

@@ -28,9 +28,10 @@ const (
 	smallReadsAtOnce = 4
 	smallShard       = 256 << 10
 	// A read is late when it has taken lateFactor times what was expected, and
-	// lateAfter.
-	lateFactor = 3
-	lateAfter  = time.Second
+	// lateAfter; the first of a backend after lateAtFirst.
+	lateFactor  = 3
+	lateAfter   = time.Second
+	lateAtFirst = 3 * time.Second
 	// A backend is slow that takes slowFactor times as long as the k-th
 	// fastest.
 	slowFactor = 3
@@ -42,9 +43,9 @@ const (
 // reading is one shard on its way.
 type reading struct {
 	source
-	began    time.Time
-	expected time.Duration
-	late     bool // another one is asked for in its place
+	began time.Time
+	due   time.Duration // later it is late
+	late  bool          // another one is asked for in its place
 }
 
 func newSchedule(pool []*member) *schedule {
@@ -85,13 +86,26 @@ func (s *schedule) lookForLate(f *fetch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range f.reads {
-		if !r.late && time.Since(r.began) > max(lateAfter, lateFactor*r.expected) && s.extra+f.size <= extraBytes+s.read/extraShare {
+		if !r.late && time.Since(r.began) > r.due && s.extra+f.size <= extraBytes+s.read/extraShare {
 			r.late = true
 			s.pool[r.at.backend].pace.late()
 			s.extra += f.size
 		}
 	}
 	s.dispatch()
+}
+
+// again lets what failed be tried once more, if there is any.
+func (s *schedule) again(f *fetch, sources *[]source) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(*sources) == 0 {
+		return false
+	}
+	f.todo = append(f.todo, *sources...)
+	*sources = nil
+	s.dispatch()
+	return true
 }
 
 // over reports whether a segment has what it wants, or can get no more.
@@ -204,7 +218,11 @@ func (s *schedule) begin(f *fetch, n int) {
 	f.todo = slices.Delete(f.todo, n, n+1)
 	s.reading[src.at.backend]++
 	s.read += f.size
-	f.reads = append(f.reads, &reading{source: src, began: time.Now(), expected: s.pool[src.at.backend].pace.expected(int(f.size))})
+	r := &reading{source: src, began: time.Now(), due: lateAtFirst}
+	if s.pool[src.at.backend].pace.known() {
+		r.due = max(lateAfter, lateFactor*s.expected(f, src))
+	}
+	f.reads = append(f.reads, r)
 	f.begin(src)
 }
 

@@ -24,14 +24,6 @@ func (p *put) putSegments(ctx context.Context, v *view) error {
 	g, groupCtx := errgroup.WithContext(ctx)
 	p.lanes = newLanes(groupCtx, len(p.store.pool))
 	defer p.lanes.end()
-	share := p.m.Size / int64(p.m.Data)
-	for _, at := range p.own {
-		if at >= 0 {
-			upload := &p.store.pool[at].upload
-			upload.reserve(share)
-			defer upload.reserve(-share)
-		}
-	}
 	for i := range p.m.Segments {
 		buf, err := p.store.budget.acquire(groupCtx, p.code.BufferSize(p.m.Segments[i].Length))
 		if err != nil {

@@ -62,6 +62,7 @@ func (p *put) putShards(ctx context.Context, i int, shards [][]byte, tags []eras
 		out[j].Tag = tags[j]
 		for at := home.of(j); at >= 0; at = home.spare(j) {
 			g.to(j, at)
+			p.unreserve(at, int64(len(shards[j])))
 			sh, err := p.store.putShard(p.lanes.ctx[at], p.m, i, j, at, shards[j])
 			g.to(j, -1)
 			if err == nil {

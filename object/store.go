@@ -64,6 +64,8 @@ type Store struct {
 	patience time.Duration
 	schedule *schedule
 
+	placing sync.Mutex // held while backends are chosen
+
 	mu    sync.Mutex
 	codes map[[2]int]*erasure.Code
 }
