@@ -14,9 +14,9 @@ import (
 
 // simRegressions are schedules that once broke something.
 var simRegressions = []uint64{
-	697,  // 1: the same bytes in an incarnation that readers do not take
-	2050, // 2: stored again while it was read, and called absent
-
+	697,   // 1: the same bytes in an incarnation that readers do not take
+	2050,  // 2: stored again while it was read, and called absent
+	57555, // moved to a backend that had lost another shard of it
 	14848, // a put that lands late stood in the way of a repair
 }
 
