@@ -170,7 +170,7 @@ func TestParseHostile(t *testing.T) {
 				test.line, _, _ = strings.Cut(test.line, ":")
 			}
 			checkError(t, "h", err, test.line, test.want)
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 		})

@@ -228,7 +228,9 @@ func (s *Store) target(v *view, inc *incarnation, segment, shard int, not map[in
 }
 
 // around says where records name other shards of a segment, and they are there,
-// and how many each domain has or may have. Copies that no record names do not
+// and how many each domain has or may have. Where such a shard is nowhere its
+// places are kept for it: they have lost it, and nothing else is trusted to them
+// meanwhile. Copies that no record names do not
 // count: puts that failed leave them, and nobody relies on them. But where a
 // record could not be read each copy may be named.
 func (s *Store) around(inc *incarnation, segment, shard int) (crowded map[int]bool, perDomain map[string]int) {
@@ -255,6 +257,9 @@ func (s *Store) around(inc *incarnation, segment, shard int) (crowded map[int]bo
 			case !here:
 				domains = append(domains, s.pool[at.backend].Domain)
 			}
+		}
+		for _, at := range places {
+			crowded[at.backend] = crowded[at.backend] || !here
 		}
 		slices.Sort(domains)
 		for _, d := range slices.Compact(domains) {

@@ -196,6 +196,9 @@ func (r *relocation) place(ctx context.Context, segment, shard int, data []byte,
 	e := &QuorumError{Need: 1, What: fmt.Sprintf("backends take shard %d of segment %d", shard, segment)}
 	for {
 		to := r.store.target(r.v, r.inc, segment, shard, not)
+		if to < 0 && r.makeRoom(ctx, segment, shard) {
+			to = r.store.target(r.v, r.inc, segment, shard, not)
+		}
 		if to < 0 {
 			return e
 		}
@@ -209,6 +212,28 @@ func (r *relocation) place(ctx context.Context, segment, shard int, data []byte,
 		not[to] = true
 		e.Causes = append(e.Causes, Cause{r.store.pool[to].Name, err})
 	}
+}
+
+// makeRoom gives a backend back that has a second copy of another shard: a move
+// was cut off between its record and the deletion. It is made anew, for a copy
+// is deleted only by who has put another one.
+func (r *relocation) makeRoom(ctx context.Context, segment, shard int) bool {
+	for j := range r.inc.manifest.Segments[segment].Shards {
+		places, _ := r.store.places(r.inc, segment, j)
+		places = slices.DeleteFunc(places, func(at place) bool { return !r.store.hasSize(r.inc, at) })
+		last := len(places) - 1
+		if j == shard || last < 1 || places[0].backend == places[last].backend {
+			continue
+		}
+		keep := places[last].backend // where it was moved to
+		from := slices.DeleteFunc(places, func(at place) bool { return at.backend == keep })
+		data := make([]byte, shardSize(r.inc.manifest, segment))
+		if r.store.readShard(ctx, r.inc.manifest, from[0], data) != nil || r.put(ctx, segment, j, data, keep, from...) != nil {
+			continue
+		}
+		return r.flush(ctx) == nil
+	}
+	return false
 }
 
 // rebuild fills the missing shards in from those in buf, and makes sure that

@@ -14,9 +14,10 @@ import (
 
 // simRegressions are schedules that once broke something.
 var simRegressions = []uint64{
-	697,  // 1: the same bytes in an incarnation that readers do not take
-	2050, // 2: stored again while it was read, and called absent
-
+	697,   // 1: the same bytes in an incarnation that readers do not take
+	2050,  // 2: stored again while it was read, and called absent
+	64147, // a move that was cut off had taken two places for one shard
+	57555, // moved to a backend that had lost another shard of it
 	14848, // a put that lands late stood in the way of a repair
 }
 

@@ -117,7 +117,7 @@ func TestUnlockBoundsItsWork(t *testing.T) {
 			t.Errorf("%.20q: %v", message, err)
 		}
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("took %v", took)
 	}
 }
