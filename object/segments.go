@@ -143,17 +143,18 @@ func (s *Store) putShard(ctx context.Context, m *manifest.Manifest, segment, sha
 		end := b.upload.begin(len(data))
 		hash, err = b.store.Put(ctx, b.path(m.Object, name), data)
 		b.stored(len(data), err)
-		if err != nil && ctx.Err() != nil {
+		switch {
+		case err == nil:
+			end(nil)
+			return manifest.Shard{Backend: b.ID, Copy: name.Copy, Hash: hash}, nil
+		case ctx.Err() != nil:
 			end(errNotNeeded)
 			return manifest.Shard{}, context.Cause(ctx)
+		case errors.Is(err, backends.ErrFull):
+			end(errNotNeeded) // that is none of its speed
+			return manifest.Shard{}, err
 		}
 		end(err)
-		if err == nil {
-			return manifest.Shard{Backend: b.ID, Copy: name.Copy, Hash: hash}, nil
-		}
-		if errors.Is(err, backends.ErrFull) {
-			break
-		}
 	}
 	return manifest.Shard{}, err
 }
