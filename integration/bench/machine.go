@@ -37,7 +37,7 @@ func thisMachine(b *bench) machine {
 	}
 	m.GitAnnex = lastWord("git-annex", "version", "--raw")
 	m.Rclone = lastWord(b.rclone, "version")
-	m.Program = lastWord(b.bin+"/shardraid", "--version")
+	m.Program = lastWord(b.bin+"/shardraid", "version")
 	return m
 }
 
