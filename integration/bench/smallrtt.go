@@ -93,32 +93,42 @@ func (t *smallTrial) measure(s sheet, name string, m *remote, run, objects, jobs
 	return removeAll(back)
 }
 
-// alone is how many objects are done one after another to find r, besides one
-// that opens connections.
-const alone = 6
+// alone is how many objects are done by themselves to find r: one that opens
+// connections, and as many before the others as after them.
+const alone = 7
 
-// direction measures one object alone, then many at once.
+// direction measures one object alone and many at once.
 func (t *smallTrial) direction(s sheet, name string, objects, jobs int, do func(int) error) error {
-	var single []float64
-	for i := range alone {
-		took, err := seconds(func() error { return do(i) })
-		if err != nil {
-			return err
+	var singles []float64
+	single := func(from, to int) error {
+		for i := from; i < to; i++ {
+			took, err := seconds(func() error { return do(i) })
+			if err != nil {
+				return err
+			}
+			if i > 0 {
+				singles = append(singles, took)
+			}
 		}
-		if i > 0 {
-			single = append(single, took)
-		}
+		return nil
 	}
-	trips := median(single) / smallTrip.Seconds()
+	if err := single(0, alone/2+1); err != nil {
+		return err
+	}
 	before := t.rig.requests()
 	took, err := seconds(func() error { return atOnce(objects, jobs, func(i int) error { return do(alone + i) }) })
 	if err != nil {
 		return err
 	}
+	calls := t.rig.requests() - before
+	if err := single(alone/2+1, alone); err != nil {
+		return err
+	}
+	trips := median(singles) / smallTrip.Seconds()
 	s.add(name, float64(objects)/took)
 	s.add(name+" trips", trips)
 	s.add(name+" ideal", float64(jobs)/(trips*smallTrip.Seconds()))
-	s.add(name+" calls", float64(t.rig.requests()-before)/float64(objects))
+	s.add(name+" calls", float64(calls)/float64(objects))
 	return nil
 }
 
