@@ -7,13 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // The plot's measures, in pixels.
 const (
-	plotWidth  = 900
-	labelWidth = 500
-	barWidth   = 270
+	plotWidth  = 920
+	labelWidth = 490
+	barWidth   = 240
 	rowHeight  = 18
 	groupSpace = 34
 	barHeight  = 10
@@ -33,7 +34,7 @@ const plotHead = `<svg xmlns="http://www.w3.org/2000/svg" width="%[1]d" height="
 func plotResults(results, file string) error {
 	all, err := loadResults(results)
 	if err != nil || len(all) == 0 {
-		return err
+		return err // nothing to draw
 	}
 	if err := mkdir(filepath.Dir(file)); err != nil {
 		return err
@@ -46,7 +47,7 @@ func plotResults(results, file string) error {
 func plot(all []result) []byte {
 	var body bytes.Buffer
 	y := 16
-	text(&body, "text", 12, y, "Median of ratios as bars (blue: shardraid, grey: peers), least and most as lines, what is asked for as orange marks.")
+	text(&body, "text", 12, y, "Ratios of "+machines(all)+": median as a bar (blue: shardraid, grey: peers), spread as a line, what is asked for as an orange mark.")
 	for _, r := range all {
 		rows := slices.DeleteFunc(slices.Clone(r.Figures), func(f figure) bool { return len(f.Ratios) == 0 })
 		if len(rows) == 0 {
@@ -54,6 +55,7 @@ func plot(all []result) []byte {
 		}
 		y += groupSpace
 		text(&body, "head", 12, y, r.Name+": "+r.Title)
+		text(&body, "dim", plotWidth-190, y, fmt.Sprintf("%s, %s, %d runs", r.Machine.Program, r.Machine.Date, r.Runs))
 		y += 6
 		most := axis(rows)
 		for _, f := range rows {
@@ -91,7 +93,25 @@ func plotRow(w *bytes.Buffer, f figure, y int, most float64) {
 	if f.Bar != 0 {
 		fmt.Fprintf(w, `<line class="bar" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`+"\n", x(f.Bar), x(f.Bar), middle-7, middle+7)
 	}
-	text(w, "text", labelWidth+barWidth+10, middle+4, fmt.Sprintf("%s (%s)", short(m), spread(f.Ratios)))
+	label := fmt.Sprintf("%s (%s)", short(m), spread(f.Ratios))
+	switch {
+	case f.Bar != 0 && f.Floor:
+		label += ", asked ≥ " + short(f.Bar)
+	case f.Bar != 0:
+		label += ", asked ≤ " + short(f.Bar)
+	}
+	text(w, "text", labelWidth+barWidth+10, middle+4, label)
+}
+
+// machines are where the results come from.
+func machines(all []result) string {
+	var names []string
+	for _, r := range all {
+		if name := fmt.Sprintf("%s, %d cores", r.Machine.CPU, r.Machine.Cores); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, "; ")
 }
 
 func text(w *bytes.Buffer, class string, x, y int, s string) {

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // pacerMinSleep is the pause that rclone makes between the calls of one
@@ -89,11 +91,18 @@ func (r *rig) run(dir, program string, args ...string) error {
 	}
 	cmd := exec.CommandContext(r.b.ctx, path, args...)
 	cmd.Dir, cmd.Env = dir, r.env
+	gently(cmd)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		text := strings.TrimSpace(string(out))
 		return fmt.Errorf("%s %s: %w: %s", program, strings.Join(args, " "), err, text[max(0, len(text)-500):])
 	}
 	return nil
+}
+
+// gently has a program end by itself when the bench is interrupted.
+func gently(cmd *exec.Cmd) {
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
 }
 
 // bytes returns how many have gone up and down all links.

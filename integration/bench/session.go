@@ -37,6 +37,7 @@ func start(ctx context.Context, program string, env []string, k *memory, init bo
 	s := &session{memory: k, jobs: map[string]chan message{}, stderr: &said{}}
 	s.cmd = exec.CommandContext(ctx, program)
 	s.cmd.Dir, s.cmd.Env, s.cmd.Stderr = k.gitDir, env, s.stderr
+	gently(s.cmd)
 	var err error
 	if s.in, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err

@@ -35,8 +35,8 @@ func slow(b *bench, s sheet) ([]figure, error) {
 		s.ours("all links at 10 MB/s", "s", "fast"),
 		s.ours("one link at 0.2 MB/s", "s", "slow").over("all fast", s["fast"]).atMost(1.15),
 		s.ours("files missing on the slow link at success", "", "missing"),
-		s.ours("files there once a new process has filled in, the link being fast again", "", "filled").over("files of another link", s["whole"]).atLeast(1),
-		s.ours("time to fill in", "s", "filling"),
+		s.ours("files there, filled in by a new process", "", "filled").over("files of another link", s["whole"]).atLeast(1),
+		s.ours("time to fill in, the link being fast again", "s", "filling"),
 	}, nil
 }
 
