@@ -73,13 +73,13 @@ func (b *bench) onRepo(f func(p *repo, run int) error) error {
 func localSmall(b *bench, s sheet) ([]figure, error) {
 	names := []string{"raid", "copying", "rclone"}
 	sets := []struct {
-		prefix   string
+		name     string
 		files    int
 		size     int64
 		up, down float64 // bars, as ratios to the remote that only copies
 	}{
-		{"10 KiB: ", b.count(1000, 5), 10 * kiB, 1.9, 1.2},
-		{"1 MiB: ", b.count(200, 5), miB, 2.3, 1.15},
+		{"10 KiB", b.count(1000, 5), 10 * kiB, 1.9, 1.2},
+		{"1 MiB", b.count(200, 5), miB, 2.3, 1.15},
 	}
 	err := b.onRepo(func(p *repo, run int) error {
 		for i, set := range sets {
@@ -88,7 +88,7 @@ func localSmall(b *bench, s sheet) ([]figure, error) {
 				return err
 			}
 			for _, name := range names {
-				if err := p.measure(s, name, dir, set.prefix); err != nil {
+				if err := p.measure(s, name, dir, set.name+": "); err != nil {
 					return err
 				}
 			}
@@ -103,13 +103,15 @@ func localSmall(b *bench, s sheet) ([]figure, error) {
 	}
 	var figures []figure
 	for _, set := range sets {
-		up, down, of := set.prefix+"raid up", set.prefix+"raid down", func(name string) []float64 { return s[set.prefix+name] }
+		prefix := set.name + ": "
+		of := func(remote string) []float64 { return s[prefix+remote] }
+		store, get := fmt.Sprintf("store %d files of %s, 4+2", set.files, set.name), fmt.Sprintf("get %d files of %s, 4+2", set.files, set.name)
 		figures = append(figures,
-			s.ours(fmt.Sprintf("store %d files of %s4+2", set.files, set.prefix), "s", up).over(titles["copying"], of("copying up")).atMost(set.up),
-			s.ours(set.prefix+"store", "s", up).over(titles["rclone"], of("rclone up")).atMost(1.5),
-			s.ours(fmt.Sprintf("get %d files of %s4+2", set.files, set.prefix), "s", down).over(titles["copying"], of("copying down")).atMost(set.down),
-			s.ours(set.prefix+"get", "s", down).over(titles["rclone"], of("rclone down")).atMost(1.2))
-		figures = append(figures, peerFigures(s, set.prefix, names[1:])...)
+			s.ours(store, "s", prefix+"raid up").over(titles["copying"], of("copying up")).atMost(set.up),
+			s.ours(store, "s", prefix+"raid up").over(titles["rclone"], of("rclone up")).atMost(1.5),
+			s.ours(get, "s", prefix+"raid down").over(titles["copying"], of("copying down")).atMost(set.down),
+			s.ours(get, "s", prefix+"raid down").over(titles["rclone"], of("rclone down")).atMost(1.2))
+		figures = append(figures, peerFigures(s, prefix, names[1:])...)
 	}
 	return figures, nil
 }
