@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,10 +38,12 @@ func linksFigures(s sheet) []figure {
 		s.ours("4+2 over 6 up", "s", "six up").under(one, up).atLeast(3.6),
 		s.ours("4+4 over 8 up", "s", "eight up").under(one, up).atLeast(3.6),
 		s.peers("chunker over union of 6 up, rclone gitannex", "s", "union up").under(one, up),
+		s.peers("6 rclone at once, a sixth each, up", "s", "rig up").under(one, up).note("what rig and machine allow at all; 6.00 were perfect"),
 		s.peers("one link down, rclone copyto", "s", "one down"),
 		s.ours("4+2 over 6 down", "s", "six down").under(one, down).atLeast(5.1),
 		s.ours("4+4 over 8 down", "s", "eight down").under(one, down).atLeast(6.8),
 		s.peers("chunker over union of 6 down, rclone gitannex", "s", "union down").under(one, down),
+		s.peers("6 rclone at once, a sixth each, down", "s", "rig down").under(one, down),
 	}
 }
 
@@ -89,7 +92,7 @@ func newLinksTrial(b *bench, rtt time.Duration) (t *linksTrial, err error) {
 
 // run measures each once, one after another.
 func (t *linksTrial) run(s sheet, run int) error {
-	if err := t.single(s, run); err != nil {
+	if err := errors.Join(t.single(s, run), t.sixths(s, run)); err != nil {
 		return err
 	}
 	for _, v := range []struct {
@@ -122,6 +125,39 @@ func (t *linksTrial) single(s sheet, run int) error {
 		return err
 	}
 	return t.rig.run(t.rig.dir, "rclone", "deletefile", place)
+}
+
+// sixths measures what the rig allows: plain rclone over each of six links at
+// once, with a sixth of the bytes.
+func (t *linksTrial) sixths(s sheet, run int) error {
+	source := filepath.Join(t.rig.dir, "sixth")
+	if err := writeRandom(source, (t.size+5)/6, t.rig.b.seed); err != nil {
+		return err
+	}
+	place := func(i int) string { return fmt.Sprintf("link%d:sixth/%d", i+1, run) }
+	back := func(i int) string { return fmt.Sprintf("%s%d", t.rig.back(), i) }
+	all := func(do func(i int) []string) (float64, error) {
+		return seconds(func() error {
+			return atOnce(6, 6, func(i int) error { return t.rig.run(t.rig.dir, "rclone", do(i)...) })
+		})
+	}
+	up, err := all(func(i int) []string { return []string{"copyto", source, place(i)} })
+	if err != nil {
+		return err
+	}
+	down, err := all(func(i int) []string { return []string{"copyto", place(i), back(i)} })
+	if err != nil {
+		return err
+	}
+	s.add("rig up", up)
+	s.add("rig down", down)
+	for i := range 6 {
+		if err := errors.Join(sameFiles(source, back(i)), os.Remove(back(i))); err != nil {
+			return err
+		}
+	}
+	_, err = all(func(i int) []string { return []string{"deletefile", place(i)} })
+	return err
 }
 
 // pair measures a store, and a get by another process.
