@@ -23,7 +23,7 @@ func main() {
 	if filepath.Base(os.Args[0]) == copyingName {
 		os.Exit(copying(os.Stdin, os.Stdout))
 	}
-	b := &bench{out: os.Stdout}
+	b := &bench{}
 	run := flag.String("run", "", "only the scenarios whose name matches this regular expression")
 	flag.IntVar(&b.runs, "n", 5, "`runs` of each scenario")
 	flag.Float64Var(&b.scale, "scale", 1, "`factor` on sizes and counts; other than 1 it is a trial")
@@ -44,9 +44,22 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b.ctx = ctx
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // so that a write fails instead
+	b.ctx, b.out = ctx, output{stop}
 	if err := b.all(only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// output is the standard output. When nobody reads it any more, the bench ends
+// as if it were interrupted, and cleans up.
+type output struct{ stop func() }
+
+func (o output) Write(p []byte) (int, error) {
+	n, err := os.Stdout.Write(p)
+	if err != nil {
+		o.stop()
+	}
+	return n, err
 }
