@@ -31,6 +31,7 @@ type fetch struct {
 	todo    []source // not yet asked for
 	reads   []*reading
 	begin   func(source)
+	begun   chan struct{} // tells that reads were
 
 	// spoiled are the places of shards that are not what was stored.
 	spoiled []source
@@ -115,9 +116,6 @@ func (f *fetch) find(v *view) {
 	f.todo = slices.Clone(f.sources)
 }
 
-// lookEvery is how often a segment looks whether a read is late.
-const lookEvery = 200 * time.Millisecond
-
 // quick is how long a read may have taken that is tried again when it failed
 // and no other shard is left.
 const quick = 10 * time.Second
@@ -132,7 +130,12 @@ func (f *fetch) read(ctx context.Context, want int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	answers := make(chan answer, len(f.todo))
 	f.want = want
+	f.begun = make(chan struct{}, 1)
 	f.begin = func(src source) {
+		select {
+		case f.begun <- struct{}{}:
+		default:
+		}
 		go func() {
 			began := time.Now()
 			err := f.readShard(ctx, src)
@@ -149,8 +152,8 @@ func (f *fetch) read(ctx context.Context, want int) error {
 			plan.ended(f, a.source, a.err == nil)
 		}
 	}()
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
+	late := time.NewTimer(plan.lookForLate(f))
+	defer late.Stop()
 	var second []source // to be tried again
 	for !plan.over(f) || f.count() < want && plan.again(f, &second) {
 		select {
@@ -159,8 +162,10 @@ func (f *fetch) read(ctx context.Context, want int) error {
 				second = append(second, a.source)
 			}
 			plan.ended(f, a.source, a.err == nil)
-		case <-look.C:
-			plan.lookForLate(f)
+		case <-f.begun:
+			late.Reset(plan.lookForLate(f))
+		case <-late.C:
+			late.Reset(plan.lookForLate(f))
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -81,18 +81,27 @@ func (s *schedule) ended(f *fetch, src source, good bool) {
 }
 
 // lookForLate asks for another shard in place of each that is late, as long as
-// that does not get out of hand.
-func (s *schedule) lookForLate(f *fetch) {
+// that does not get out of hand. It returns when to look again.
+func (s *schedule) lookForLate(f *fetch) (next time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	next = time.Hour
 	for _, r := range f.reads {
-		if !r.late && time.Since(r.began) > r.due && s.extra+f.size <= extraBytes+s.read/extraShare {
+		left := r.due - time.Since(r.began)
+		switch {
+		case r.late:
+		case left > 0:
+			next = min(next, left)
+		case s.extra+f.size > extraBytes+s.read/extraShare:
+			next = min(next, lateAfter)
+		default:
 			r.late = true
-			s.pool[r.at.backend].pace.late()
 			s.extra += f.size
+			s.pool[r.at.backend].pace.late()
 		}
 	}
 	s.dispatch()
+	return next
 }
 
 // again lets what failed be tried once more, if there is any.
