@@ -31,11 +31,11 @@ func stall(b *bench, s sheet) ([]figure, error) {
 	const limit = "what the remaining links allow"
 	return []figure{
 		s.ours("all links well", "s", "healthy").over(limit, s["healthy ideal"]),
-		s.ours("one stalls, one falls to a tenth, at a quarter", "s", "slowed").over(limit, s["slowed ideal"]).atMost(1.25),
+		s.ours("one stalls, one falls to a tenth, at a quarter", "s", "slowed").over(limit, s["slowed ideal"]).atMost(1.22),
 		s.ours("the same beside all well", "s", "slowed").over("all links well", s["healthy"]),
 		s.ours("bytes more than the object, all well", "%", "healthy extra").atMost(10),
 		s.ours("bytes more than the object, one stalled, one slow", "%", "slowed extra").atMost(10),
-		s.ours("one is killed at half, one stalls at three quarters", "s", "killed").over(limit, s["killed ideal"]).atMost(1.25),
+		s.ours("one is killed at half, one stalls at three quarters", "s", "killed").over(limit, s["killed ideal"]).atMost(1.22),
 		s.ours("bytes more than the object, one killed, one stalled", "%", "killed extra").atMost(10),
 	}, nil
 }
