@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -84,38 +85,34 @@ const maxIncarnations = 256
 // look asks every backend what it has of an object. The markers are read while
 // the records are: both have to come after the listing only.
 func (s *Store) look(ctx context.Context, id vault.ObjectID, how looking, job *Job) (*view, error) {
-	v := &view{id: id, files: make([][]file, len(s.pool))}
-	v.errs = s.each(ctx, how.patience, func(ctx context.Context, i int, b *member) error {
-		if slices.Contains(how.without, i) {
-			return errGivenUp
+	v := &view{id: id, errs: make([]error, len(s.pool)), files: make([][]file, len(s.pool))}
+	var listed sync.WaitGroup
+	listed.Add(len(s.pool))
+	for i, b := range s.pool {
+		if b.store == nil {
+			v.errs[i] = errOff
+			listed.Done()
 		}
-		var g errgroup.Group
-		if how.place {
-			g.Go(func() error { return b.prove(ctx) })
-		}
-		files, err := b.list(ctx, id)
-		if err = cmp.Or(g.Wait(), err); err == nil {
-			v.files[i] = files
-		}
-		return err
-	})
-	if err := ctx.Err(); err != nil {
-		return nil, context.Cause(ctx)
 	}
-	var unproved []error
-	var g errgroup.Group
-	if how.prove {
-		g.Go(func() error {
-			unproved = s.proveAll(ctx, v, how.patience)
-			return nil
+	asked := make(chan []error, 1)
+	go func() {
+		asked <- s.each(ctx, how.patience, func(ctx context.Context, i int, b *member) error {
+			v.files[i], v.errs[i] = b.lookAt(ctx, id, how, slices.Contains(how.without, i))
+			err := v.errs[i]
+			listed.Done()
+			if err == nil && how.prove {
+				err = b.prove(ctx)
+			}
+			return err
 		})
-	}
+	}()
+	listed.Wait()
 	s.understand(ctx, v, how.copies, job)
-	g.Wait() // nobody returns an error
+	errs := <-asked
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	if again := v.doubt(unproved); again { // what these have said does not count
+	if changed := v.doubt(errs); changed { // what these have said does not count
 		s.understand(ctx, v, how.copies, job)
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
@@ -133,23 +130,25 @@ func (s *Store) look(ctx context.Context, id vault.ObjectID, how looking, job *J
 	return v, nil
 }
 
-// proveAll reads the markers of the backends that have answered.
-func (s *Store) proveAll(ctx context.Context, v *view, patience time.Duration) []error {
-	return s.each(ctx, patience, func(ctx context.Context, i int, b *member) error {
-		if v.errs[i] != nil {
-			return v.errs[i]
-		}
-		return b.prove(ctx)
-	})
+// lookAt lists an object's directory.
+func (b *member) lookAt(ctx context.Context, id vault.ObjectID, how looking, givenUp bool) ([]file, error) {
+	if givenUp {
+		return nil, errGivenUp
+	}
+	var g errgroup.Group
+	if how.place {
+		g.Go(func() error { return b.prove(ctx) })
+	}
+	files, err := b.list(ctx, id)
+	return files, cmp.Or(g.Wait(), err)
 }
 
-// doubt makes silent what could not be proved, and reports whether that changes
-// anything.
-func (v *view) doubt(unproved []error) (changed bool) {
-	for i, err := range unproved {
+// doubt makes silent what has failed after it was listed, and reports whether
+// that changes anything.
+func (v *view) doubt(errs []error) (changed bool) {
+	for i, err := range errs {
 		if err != nil && v.errs[i] == nil {
 			v.errs[i], changed = err, true
-			v.files[i] = nil
 		}
 	}
 	return changed
