@@ -10,11 +10,10 @@ import (
 
 // Get reads the whole file into dst; see Store.
 func (r *Rclone) Get(ctx context.Context, name string, dst []byte) (int, error) {
-	release, err := r.acquire(ctx, len(dst))
-	if err != nil {
+	if err := r.acquire(ctx); err != nil {
 		return 0, r.explain("get", name, err)
 	}
-	defer release()
+	defer r.release()
 	return do(ctx, r, "get", name, func(ctx context.Context, f fs.Fs, j *Job) (int, error) {
 		o, err := find(ctx, f, name)
 		if err != nil {

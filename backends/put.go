@@ -36,11 +36,10 @@ type target struct {
 
 // Put stores data under a new name; see Store.
 func (r *Rclone) Put(ctx context.Context, name string, data []byte) (string, error) {
-	release, err := r.acquire(ctx, len(data))
-	if err != nil {
+	if err := r.acquire(ctx); err != nil {
 		return "", r.explain("put", name, err)
 	}
-	defer release()
+	defer r.release()
 	if err := r.litter.forget(ctx, name); err != nil {
 		return "", r.explain("put", name, err)
 	}

@@ -337,7 +337,7 @@ func (c *collection) hasGood(ctx context.Context, v *view, inc *incarnation, str
 	f := s.newFetch(v, inc, seg, code, buf, c.job)
 	places, _ := s.places(inc, seg, int(stray.Shard))
 	return slices.ContainsFunc(places, func(at place) bool {
-		return s.hasSize(inc, at) && f.readShard(ctx, source{shard: int(stray.Shard), at: at}) == nil
+		return s.hasSize(inc, at) && f.readShard(ctx, source{int(stray.Shard), at}) == nil
 	})
 }
 
