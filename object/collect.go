@@ -309,35 +309,30 @@ func (c *collection) tidy(ctx context.Context, v *view, inc *incarnation) error 
 			continue // of nobody: no record can name it, and it tells nothing
 		}
 		places, _ := c.store.places(inc, int(at.Segment), int(at.Shard))
-		named := slices.ContainsFunc(places, func(p place) bool { return c.store.hasSize(inc, p) })
+		named := len(c.store.held(inc, places)) > 0
 		if slices.Contains(places, at) || !named && c.store.hasSize(inc, at) {
 			continue
 		}
 		files = append(files, at)
 	}
 	files = slices.DeleteFunc(c.old(inc, files), func(at place) bool {
-		return c.store.hasSize(inc, at) && !c.hasGood(ctx, v, inc, at)
+		return c.store.hasSize(inc, at) && !c.hasGood(ctx, inc, at)
 	})
 	return c.delete(ctx, v, files)
 }
 
 // hasGood reads the shard of a stray where records say it is, and reports
 // whether one of these is what was stored.
-func (c *collection) hasGood(ctx context.Context, v *view, inc *incarnation, stray place) bool {
-	s, seg := c.store, int(stray.Segment)
-	code, err := s.code(inc.manifest.Data, inc.manifest.Parity)
-	if err != nil {
-		return false
-	}
-	buf, err := s.budget.acquire(ctx, code.BufferSize(inc.manifest.Segments[seg].Length))
+func (c *collection) hasGood(ctx context.Context, inc *incarnation, stray place) bool {
+	s := c.store
+	buf, err := s.budget.acquire(ctx, shardSize(inc.manifest, int(stray.Segment)))
 	if err != nil {
 		return false
 	}
 	defer s.budget.release(buf)
-	f := s.newFetch(v, inc, seg, code, buf, c.job)
-	places, _ := s.places(inc, seg, int(stray.Shard))
-	return slices.ContainsFunc(places, func(at place) bool {
-		return s.hasSize(inc, at) && f.readShard(ctx, source{int(stray.Shard), at}) == nil
+	places, _ := s.places(inc, int(stray.Segment), int(stray.Shard))
+	return slices.ContainsFunc(s.held(inc, places), func(at place) bool {
+		return s.readShard(ctx, inc.manifest, at, buf) == nil
 	})
 }
 

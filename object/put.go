@@ -60,7 +60,6 @@ func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size i
 	if err := s.quorum(v, nil); err != nil {
 		return err
 	}
-	s.askRoom(ctx, v)
 	if stored, err := s.storedAlready(ctx, v, src, size, job); stored || err != nil {
 		return err
 	}
@@ -370,7 +369,7 @@ func (s *Store) placement(inc *incarnation) Placement {
 		for j := range seg.Shards {
 			places, _ := s.places(inc, i, j)
 			p.Complete = p.Complete && len(places) > 0
-			if here := slices.DeleteFunc(slices.Clone(places), func(at place) bool { return !s.hasSize(inc, at) }); len(here) > 0 {
+			if here := s.held(inc, places); len(here) > 0 {
 				places = here // the others it has left, or they do not answer
 			}
 			for _, at := range places {

@@ -230,9 +230,9 @@ func (s *Store) target(v *view, inc *incarnation, segment, shard int, not map[in
 // around says where records name other shards of a segment, and they are there,
 // and how many each domain has or may have. Where such a shard is nowhere its
 // places are kept for it: they have lost it, and nothing else is trusted to them
-// meanwhile. Copies that no record names do not
-// count: puts that failed leave them, and nobody relies on them. But where a
-// record could not be read each copy may be named.
+// meanwhile. Copies that no record names do not count: puts that failed leave
+// them, and nobody relies on them. But where a record could not be read each
+// copy may be named.
 func (s *Store) around(inc *incarnation, segment, shard int) (crowded map[int]bool, perDomain map[string]int) {
 	crowded, perDomain = map[int]bool{}, map[string]int{}
 	for at := range inc.shards {
@@ -245,21 +245,17 @@ func (s *Store) around(inc *incarnation, segment, shard int) (crowded map[int]bo
 			continue
 		}
 		places, _ := s.places(inc, segment, j)
-		var domains []string
-		here := false
-		for _, at := range places {
-			switch {
-			case s.hasSize(inc, at):
-				crowded[at.backend] = true
-				if !here {
-					here, domains = true, []string{s.pool[at.backend].Domain}
-				}
-			case !here:
-				domains = append(domains, s.pool[at.backend].Domain)
-			}
+		taken := s.held(inc, places)
+		counted := taken[:min(1, len(taken))]
+		if len(taken) == 0 {
+			taken, counted = places, places
 		}
-		for _, at := range places {
-			crowded[at.backend] = crowded[at.backend] || !here
+		for _, at := range taken {
+			crowded[at.backend] = true
+		}
+		var domains []string
+		for _, at := range counted {
+			domains = append(domains, s.pool[at.backend].Domain)
 		}
 		slices.Sort(domains)
 		for _, d := range slices.Compact(domains) {

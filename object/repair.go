@@ -146,8 +146,8 @@ func (r *relocation) repairSegment(ctx context.Context, i int, missing []int, de
 	}
 	if deep {
 		for _, src := range f.unread {
-			if at := src.at.backend; !f.have[src.shard] {
-				return fmt.Errorf("segment %d: shard %d on %s is there and cannot be read: try again, or give the backend up", i, src.shard, s.pool[at].Name)
+			if !f.have[src.shard] {
+				return fmt.Errorf("segment %d: shard %d on %s is there and cannot be read: try again, or give the backend up", i, src.shard, s.pool[src.at.backend].Name)
 			}
 		}
 	}
@@ -220,7 +220,7 @@ func (r *relocation) place(ctx context.Context, segment, shard int, data []byte,
 func (r *relocation) makeRoom(ctx context.Context, segment, shard int) bool {
 	for j := range r.inc.manifest.Segments[segment].Shards {
 		places, _ := r.store.places(r.inc, segment, j)
-		places = slices.DeleteFunc(places, func(at place) bool { return !r.store.hasSize(r.inc, at) })
+		places = r.store.held(r.inc, places)
 		last := len(places) - 1
 		if j == shard || last < 1 || places[0].backend == places[last].backend {
 			continue

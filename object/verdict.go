@@ -156,6 +156,11 @@ func (s *Store) places(inc *incarnation, segment, shard int) (places []place, ou
 	return places, outside
 }
 
+// held returns those of a shard's places where it is listed with its size.
+func (s *Store) held(inc *incarnation, places []place) []place {
+	return slices.DeleteFunc(slices.Clone(places), func(at place) bool { return !s.hasSize(inc, at) })
+}
+
 func (s *Store) hasSize(inc *incarnation, at place) bool {
 	size, ok := inc.shards[at]
 	return ok && size == int64(shardSize(inc.manifest, int(at.Segment)))
