@@ -30,6 +30,7 @@ func FuzzJournal(f *testing.F) {
 	f.Add([]byte(line(head)+line(journalSegment{0, seg})+line(journalSegment{3, seg})), 3)
 	f.Add([]byte(line(head)+line(journalSegment{0, seg})+`{"index":1,`), -1)
 	f.Add([]byte(line(head)+strings.TrimSuffix(line(journalSegment{0, seg}), "\n")), 1)
+	f.Add([]byte(line(head)+line(journalSegment{0, seg})+line(journalEnd{true})), 1)
 	f.Add([]byte("null\n{}\n"), 1)
 	f.Fuzz(func(t *testing.T, data []byte, index int) {
 		head, segments, end := parseJournal(data)
@@ -44,10 +45,16 @@ func FuzzJournal(f *testing.F) {
 			t.Fatalf("head %+v, %d segments, end %d of %q", head, len(segments), end, data)
 		}
 		next, _, more := bytes.Cut(data[end:], []byte("\n"))
-		if more && json.Unmarshal(next, new(journalSegment)) == nil {
+		if more && json.Unmarshal(next, new(journalLine)) == nil {
 			t.Fatalf("line %q does not count", next)
 		}
 		added := line(journalSegment{index, seg})
+		if segments == nil { // ended
+			if _, segs, e := parseJournal(append(bytes.Clone(good), added...)); segs != nil || e != end+len(added) {
+				t.Fatalf("after the end: %+v, %d", segs, e)
+			}
+			return
+		}
 		segments[index] = seg
 		h, segs, e := parseJournal(append(bytes.Clone(good), added+"x"...))
 		if !reflect.DeepEqual(h, head) || !reflect.DeepEqual(segs, segments) || e != end+len(added) {

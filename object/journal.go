@@ -23,7 +23,7 @@ type journal struct {
 	file     JournalFile
 }
 
-// journalHead is the first line; the others are journalSegments.
+// journalHead is the first line; the others are journalLines.
 type journalHead struct {
 	Version     int               `json:"version"`
 	Started     time.Time         `json:"started"`
@@ -37,6 +37,17 @@ type journalHead struct {
 type journalSegment struct {
 	Index   int              `json:"index"`
 	Segment manifest.Segment `json:"segment"`
+}
+
+type journalLine struct {
+	journalSegment
+	journalEnd
+}
+
+// journalEnd says that manifests may be there from now on. What is resumed gets
+// other shards, and an incarnation must not have manifests that differ.
+type journalEnd struct {
+	End bool `json:"end"`
 }
 
 // openJournal returns the journal of an object's store, with what is left of
@@ -71,7 +82,7 @@ func (j *journal) load(want journalHead) error {
 	if old, segments, end := parseJournal(data); old != nil {
 		fits := *old
 		fits.Started, fits.Incarnation = want.Started, want.Incarnation
-		if fits == want && time.Since(old.Started) < maxResume && time.Since(old.Started) >= 0 {
+		if segments != nil && fits == want && time.Since(old.Started) < maxResume && time.Since(old.Started) >= 0 {
 			j.head, j.segments = *old, segments
 			return j.file.Cut(end) // a line cut off by a kill
 		}
@@ -88,8 +99,8 @@ func (j *journal) restart(head journalHead) error {
 	return j.append(head)
 }
 
-// parseJournal returns nil where there is no head, and the offset after the
-// last whole line.
+// parseJournal returns nil where there is no head, no segments where there is
+// nothing to resume, and the offset after the last whole line.
 func parseJournal(data []byte) (head *journalHead, segments map[int]manifest.Segment, end int) {
 	segments = map[int]manifest.Segment{}
 	for line := range bytes.Lines(data) {
@@ -101,11 +112,15 @@ func parseJournal(data []byte) (head *journalHead, segments map[int]manifest.Seg
 				return nil, nil, 0
 			}
 		} else {
-			var seg journalSegment
-			if json.Unmarshal(line, &seg) != nil {
+			var l journalLine
+			if json.Unmarshal(line, &l) != nil {
 				break
 			}
-			segments[seg.Index] = seg.Segment
+			if l.End {
+				segments = nil
+			} else if segments != nil {
+				segments[l.Index] = l.Segment
+			}
 		}
 		end += len(line)
 	}
@@ -119,6 +134,14 @@ func (j *journal) note(index int, seg manifest.Segment) error {
 	}
 	seg.TagKey = [32]byte{} // a secret; it can be derived again
 	return j.append(journalSegment{index, seg})
+}
+
+// conclude says that all segments are stored and that manifests come now.
+func (j *journal) conclude() error {
+	if j == nil {
+		return nil
+	}
+	return j.append(journalEnd{true})
 }
 
 // append writes one line and sees it to the disk.

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"shardraid/backends/backendtest"
 	"shardraid/manifest"
+	"shardraid/vault"
 )
 
 const resumeSize = 12*128<<10 + 77 // thirteen segments of 2+1
@@ -110,6 +112,46 @@ func TestResumeOther(t *testing.T) {
 			r.mustCheck(testKey, true)
 		})
 	}
+}
+
+// overtaken is a Journal that is opened just after something else has happened.
+type overtaken struct {
+	Journal
+	first func()
+}
+
+func (j overtaken) Open(name string) (JournalFile, error) {
+	j.first()
+	return j.Journal.Open(name)
+}
+
+// A process has looked, another one of the clone goes on with the interrupted
+// store, puts the manifests and dies: the first must not resume that
+// incarnation, in which it has seen no manifest.
+func TestResumeOvertaken(t *testing.T) {
+	data := bytesOf(1, resumeSize)
+	r := interrupted(t, data)
+	other := &rig{t: t, dir: r.dir, config: r.config, mem: r.mem}
+	other.config.Journal = overtaken{r.config.Journal, func() {
+		for _, f := range r.faulty {
+			f.Add(backendtest.Fault{Op: "list", Call: 2, Do: backendtest.ErrorInstead(errDown)})
+		}
+		if err := r.put(testKey, data); err == nil {
+			t.Fatal("read back from nowhere")
+		}
+	}}
+	other.start()
+	other.mustPut(testKey, data)
+	incs := map[vault.Incarnation]bool{}
+	for i := range r.pool {
+		for _, path := range r.stored(i, testKey, manifest.KindManifest) {
+			incs[r.name(i, path).Incarnation] = true
+		}
+	}
+	if len(incs) != 2 {
+		t.Errorf("manifests of %d incarnations, want 2", len(incs))
+	}
+	other.mustGet(testKey, data)
 }
 
 func (r *rig) setJournal(change func(old []byte) []byte) {

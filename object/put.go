@@ -79,6 +79,9 @@ func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size i
 		if err := p.putSegments(ctx, v); err != nil {
 			return err
 		}
+		if err := p.journal.conclude(); err != nil {
+			return err
+		}
 	}
 	if err := p.putManifests(ctx, v); err != nil {
 		return err
