@@ -164,6 +164,9 @@ func TestCollectNeedsAll(t *testing.T) {
 	if _, err := r.Collect(ctx, CollectOptions{Lost: []string{"b2"}}, r.job()); err != nil {
 		t.Errorf("collect with one given up: %v", err)
 	}
+	if _, err := r.Collect(ctx, CollectOptions{Lost: []string{"b1", "b2"}}, r.job()); err == nil {
+		t.Error("collected with two given up")
+	}
 	r.config.Journal = nil
 	r.start()
 	if _, err := r.Collect(ctx, CollectOptions{}, r.job()); err == nil {
