@@ -167,7 +167,11 @@ func (w *simWorld) goesOn(key int) {
 
 // stillStore is one of the clones at work while nobody else is.
 func (w *simWorld) stillStore() *Store {
-	c := w.clones[w.rng.IntN(len(w.clones))]
+	return w.storeOf(w.clones[w.rng.IntN(len(w.clones))])
+}
+
+// storeOf is a clone at work while nobody else is.
+func (w *simWorld) storeOf(c *simClone) *Store {
 	p := &simProc{world: w, clone: c, lane: c.n, still: true}
 	return w.newStore(&simProcJournal{c.journal, p}, func(i int) backends.Store { return simDirect{w.mem[i], w, i} })
 }

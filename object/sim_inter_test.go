@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"shardraid/layout"
 	"shardraid/manifest"
@@ -44,7 +45,7 @@ func (c interConfig) choose(w *simWorld) {
 	w.plan.slow = -1
 	w.bad, w.snapshot = make([]bool, c.n), make([]*simMemory, c.n)
 	for lane, verb := range c.verbs {
-		r := &simReq{key: interKey, what: verb, deep: true, eager: true}
+		r := &simReq{key: interKey, what: verb, deep: true, eager: !c.copies(1 - lane)}
 		switch {
 		case verb == "store":
 			r.content = w.shape.contents[c.class][1]
@@ -53,6 +54,12 @@ func (c interConfig) choose(w *simWorld) {
 		}
 		w.clones = append(w.clones, &simClone{n: lane, journal: &simJournal{files: map[string]*simFile{}}, program: []*simReq{r}})
 	}
+}
+
+// copies reports whether a lane puts copies of shards that only the grace time
+// keeps from a collector.
+func (c interConfig) copies(lane int) bool {
+	return c.verbs[lane] == "move" || c.verbs[lane] == "repair"
 }
 
 // holder names one of the backends that get a shard, another one for each lane.
@@ -130,7 +137,28 @@ func (c interConfig) begin(w *simWorld) {
 		w.reqs = nil
 		w.reqs = append(w.reqs, &simReq{what: "store", key: interKey, content: w.shape.contents[c.class][0], state: simDied, end: -1})
 	}
+	for lane, verb := range c.verbs {
+		if verb == "collect" && c.copies(1-lane) {
+			w.age(w.clones[lane])
+		}
+	}
 	w.adoptFiles()
+}
+
+// age lets a clone's collector see what there is, two days ago.
+func (w *simWorld) age(c *simClone) {
+	was := make([]*simMemory, len(w.mem))
+	for i, m := range w.mem {
+		was[i] = m.Copy()
+	}
+	s := w.storeOf(c)
+	if _, err := s.Collect(context.Background(), CollectOptions{Keys: slices.Values(w.shape.keys)}, w.job); err != nil {
+		panic(err)
+	}
+	for i, m := range was {
+		*w.mem[i] = *m
+	}
+	time.Sleep(49 * time.Hour)
 }
 
 func (w *simWorld) parse(i int, name string) (manifest.Name, bool) {
