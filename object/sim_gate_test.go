@@ -127,13 +127,14 @@ func (g *simGate) pass(ctx context.Context, op *simOp) error {
 	case <-op.done:
 		return op.err
 	case <-ctx.Done():
+	case <-op.proc.ctx.Done(): // the process was killed, whatever context it uses to clean up
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	op.data = bytes.Clone(op.data) // the caller uses it for something else now
 	g.waiting = slices.DeleteFunc(g.waiting, func(o *simOp) bool { return o == op })
 	g.left = append(g.left, op)
-	return ctx.Err()
+	return cmp.Or(ctx.Err(), errDead)
 }
 
 func (g *simGate) poke() {

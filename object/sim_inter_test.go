@@ -290,7 +290,7 @@ func (x *explorer) run(replay bool) *simWorld {
 		at++
 		return op
 	}
-	w := simulateWith(x.t, uint64(x.runs)*7919+uint64(len(x.config.String())), x.dir, replay, x.config.choose, x.config.begin, schedule, x.config.die)
+	w := simulateWith(x.t, uint64(len(x.config.String())), x.dir, replay, x.config.choose, x.config.begin, schedule, x.config.die)
 	x.ops = max(x.ops, at)
 	return w
 }
