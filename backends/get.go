@@ -10,10 +10,11 @@ import (
 
 // Get reads the whole file into dst; see Store.
 func (r *Rclone) Get(ctx context.Context, name string, dst []byte) (int, error) {
-	if err := r.acquire(ctx); err != nil {
+	release, err := r.acquire(ctx, len(dst))
+	if err != nil {
 		return 0, r.explain("get", name, err)
 	}
-	defer r.release()
+	defer release()
 	return do(ctx, r, "get", name, func(ctx context.Context, f fs.Fs, j *Job) (int, error) {
 		o, err := find(ctx, f, name)
 		if err != nil {

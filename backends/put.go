@@ -36,10 +36,11 @@ type target struct {
 
 // Put stores data under a new name; see Store.
 func (r *Rclone) Put(ctx context.Context, name string, data []byte) (string, error) {
-	if err := r.acquire(ctx); err != nil {
+	release, err := r.acquire(ctx, len(data))
+	if err != nil {
 		return "", r.explain("put", name, err)
 	}
-	defer r.release()
+	defer release()
 	if err := r.litter.forget(ctx, name); err != nil {
 		return "", r.explain("put", name, err)
 	}
