@@ -104,17 +104,19 @@ func (s *schedule) lookForLate(f *fetch) (next time.Duration) {
 	return next
 }
 
-// again lets what failed be tried once more, if there is any.
+// again lets what failed be tried once more, if any of it is still wanted.
 func (s *schedule) again(f *fetch, sources *[]source) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(*sources) == 0 {
-		return false
+	before := len(f.todo)
+	for _, src := range *sources {
+		if !f.have[src.shard] {
+			f.todo = append(f.todo, src)
+		}
 	}
-	f.todo = append(f.todo, *sources...)
 	*sources = nil
 	s.dispatch()
-	return true
+	return len(f.todo) > before || len(f.reads) > 0
 }
 
 // over reports whether a segment has what it wants, or can get no more.
