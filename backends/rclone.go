@@ -41,6 +41,8 @@ type Rclone struct {
 	stuck                      atomic.Int32  // calls that were left behind and still run
 	gate                       gate
 	litter                     litter
+	handles                    handles
+	made                       made
 	checker                    checker
 
 	mu     sync.Mutex
