@@ -41,7 +41,7 @@ demo: packages build ## show in a minute what it is for; leaves nothing behind
 test: deps lint unit integration ## everything that must pass
 
 unit: ## unit tests with the race detector
-	CGO_ENABLED=1 go test -race -timeout 25m ./annex ./backends/... ./cli ./clone ./erasure ./layout ./manifest ./object ./remote ./vault .
+	CGO_ENABLED=1 go test -race -timeout 25m ./annex ./backends/... ./cli ./clone ./erasure ./integration/bench ./layout ./manifest ./object ./remote ./vault .
 	SHARDRAID_SEEDS=10000 SHARDRAID_SCHEDULES=5 go test -run '^Test(Simulate|Interleavings)$$' ./object
 	go test -timeout 25m -run CrashPoints ./object -crashstride 40
 
@@ -85,7 +85,12 @@ fuzz: ## run every fuzz target for $(FUZZTIME)
 	  done; \
 	done
 
-bench: ## the pure pipeline: seal, code, tag
+BENCH ?=
+bench: build .cache/bin/rclone ## measure beside the peers, and the pure pipeline (an hour and a half; a part: BENCH='-run links -n 1')
+	go run ./integration/bench $(BENCH)
+	$(MAKE) pipeline
+
+pipeline: ## the pure pipeline: seal, code, tag
 	go test -run '^$$' -bench . -cpu 1,2 ./erasure
 
 testremote: build ## git annex testremote in full at its default sizes: long
@@ -97,5 +102,5 @@ clean: ## remove bin/
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-.PHONY: build install deps packages demo test unit integration check lint golden fuzz simulate interleave crashpoints mutants bench testremote kills clean help
+.PHONY: build install deps packages demo test unit integration check lint golden fuzz simulate interleave crashpoints mutants bench pipeline testremote kills clean help
 .DEFAULT_GOAL := build

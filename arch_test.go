@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"shardraid/backends/backendtest": {"shardraid/backends"},
 	"shardraid/annex":                {},
 	"shardraid/integration":          {},
+	"shardraid/integration/bench":    {"golang.org/x/net/webdav", "golang.org/x/time/rate"},
 	"shardraid/integration/mutants":  {},
 }
 

@@ -41,19 +41,11 @@ func (c *checker) choose() bool {
 
 // check looks at an uploaded file anew, for stores that report no hash: what rclone says of an
 // upload is often only what it has sent.
-func (r *Rclone) check(ctx context.Context, f fs.Fs, j *Job, up *upload) error {
-	o, err := r.look(ctx, f, j, up.name)
-	if errors.Is(err, ErrNotFound) {
-		if err := sleep(ctx, lookAgain); err != nil {
+func (r *Rclone) check(ctx context.Context, f fs.Fs, j *Job, up *upload, o fs.Object) (err error) {
+	if !isDAV(f) { // which has looked
+		if o, err = r.lookTwice(ctx, f, j, up.name); err != nil {
 			return err
 		}
-		o, err = r.look(ctx, f, j, up.name)
-	}
-	if errors.Is(err, ErrNotFound) {
-		return errors.New("uploaded, but it is not there") // not what our caller calls not found
-	}
-	if err != nil {
-		return err
 	}
 	if o.Size() != up.size {
 		return fmt.Errorf("stored %d bytes of %d", o.Size(), up.size)
@@ -62,6 +54,21 @@ func (r *Rclone) check(ctx context.Context, f fs.Fs, j *Job, up *upload) error {
 		return nil
 	}
 	return r.readBack(ctx, j, o, up)
+}
+
+// lookTwice finds what was uploaded, if it takes a moment.
+func (r *Rclone) lookTwice(ctx context.Context, f fs.Fs, j *Job, name string) (fs.Object, error) {
+	o, err := r.look(ctx, f, j, name)
+	if errors.Is(err, ErrNotFound) {
+		if err := sleep(ctx, lookAgain); err != nil {
+			return nil, err
+		}
+		o, err = r.look(ctx, f, j, name)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return nil, errors.New("uploaded, but it is not there") // not what our caller calls not found
+	}
+	return o, err
 }
 
 // look finds a file anew.

@@ -144,7 +144,7 @@ func TestHang(t *testing.T) {
 			}
 			return nil, errors.New("late")
 		}
-		r.slots = make(chan struct{}, maxStuck)
+		r.slots, r.smallSlots = make(chan struct{}, maxStuck), make(chan struct{}, maxStuck)
 		start := time.Now()
 		var all sync.WaitGroup
 		for range maxStuck {

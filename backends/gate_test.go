@@ -222,8 +222,8 @@ func TestDroppedConnectionIsUsedToTheEnd(t *testing.T) {
 func TestRefusalWaitsForNoSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openScript(t, restError(401, ""))
-		for range cap(s.slots) {
-			s.slots <- struct{}{}
+		for range cap(s.smallSlots) {
+			s.smallSlots <- struct{}{}
 		}
 		s.must(t, 1, 0, "401")
 		short, cancel := context.WithTimeout(ctx, time.Second)

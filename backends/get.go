@@ -4,42 +4,69 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 
 	"github.com/rclone/rclone/fs"
 )
 
 // Get reads the whole file into dst; see Store.
 func (r *Rclone) Get(ctx context.Context, name string, dst []byte) (int, error) {
-	if err := r.acquire(ctx); err != nil {
+	release, err := r.acquire(ctx, len(dst))
+	if err != nil {
 		return 0, r.explain("get", name, err)
 	}
-	defer r.release()
+	defer release()
 	return do(ctx, r, "get", name, func(ctx context.Context, f fs.Fs, j *Job) (int, error) {
+		if o := r.handles.take(f, name); o != nil {
+			n, err := r.read(ctx, j, o, dst)
+			if !isStale(n, err) {
+				return n, err
+			}
+			if err := j.wait(ctx, r.requests, 1); err != nil {
+				return 0, err
+			}
+		}
 		o, err := find(ctx, f, name)
 		if err != nil {
 			return 0, err
 		}
-		size := o.Size() // -1 where the backend does not know
-		if size > int64(len(dst)) {
-			return 0, ErrTooLarge
+		r.handles.found(f, name, o)
+		if o.Size() > 0 {
+			if err := j.wait(ctx, r.requests, 1); err != nil {
+				return 0, err
+			}
 		}
-		if size == 0 {
-			return 0, nil
-		}
-		if err := j.wait(ctx, r.requests, 1); err != nil {
-			return 0, err
-		}
-		in, err := o.Open(ctx)
-		if err != nil {
-			return 0, notFound(err)
-		}
-		defer in.Close()
-		n, err := r.readAll(ctx, j, in, dst, j.copy)
-		if err == nil && size > int64(n) {
-			err = io.ErrUnexpectedEOF
-		}
-		return n, err
+		return r.read(ctx, j, o, dst)
 	})
+}
+
+// isStale reports whether a handle may be out of date, by what came of reading it.
+func isStale(n int, err error) bool {
+	if err == nil {
+		return n == 0
+	}
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrTooLarge) || errors.Is(err, io.ErrUnexpectedEOF) || status(err) == http.StatusNotFound
+}
+
+// read reads a whole file, for which one request was waited for.
+func (r *Rclone) read(ctx context.Context, j *Job, o fs.Object, dst []byte) (int, error) {
+	size := o.Size() // -1 where the backend does not know
+	if size > int64(len(dst)) {
+		return 0, ErrTooLarge
+	}
+	if size == 0 {
+		return 0, nil
+	}
+	in, err := o.Open(ctx)
+	if err != nil {
+		return 0, notFound(err)
+	}
+	defer in.Close()
+	n, err := r.readAll(ctx, j, in, dst, j.copy)
+	if err == nil && size > int64(n) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // readAll fills dst, and returns ErrTooLarge if there is more. It goes through a buffer of its

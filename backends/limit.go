@@ -43,20 +43,26 @@ func wait(ctx context.Context, l *rate.Limiter, n int) error {
 	return errLate
 }
 
+// smallFile is the largest that does not wait behind large ones: records decide how things
+// go on.
+const smallFile = 64 << 10
+
 // acquire waits for a slot, but not where the call would be refused anyway.
-func (r *Rclone) acquire(ctx context.Context) error {
+func (r *Rclone) acquire(ctx context.Context, size int) (release func(), err error) {
 	if err := r.gate.ready(); err != nil {
-		return err
+		return nil, err
+	}
+	slots := r.slots
+	if size <= smallFile {
+		slots = r.smallSlots
 	}
 	select {
-	case r.slots <- struct{}{}:
-		return nil
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 }
-
-func (r *Rclone) release() { <-r.slots }
 
 // maxText bounds what a provider can make us print.
 const maxText = 400

@@ -5,6 +5,7 @@ import (
 	"errors"
 	iofs "io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -18,10 +19,18 @@ func (r *Rclone) List(ctx context.Context, dir string) ([]Entry, error) {
 			return nil, err
 		}
 		var found []Entry
+		files := map[string]fs.Object{}
 		add := func(entries fs.DirEntries) error {
 			j.alive(0) // a long listing comes in pages
 			for _, e := range entries {
 				found = append(found, entry(dir, e))
+				if o, ok := e.(fs.Object); ok {
+					name := path.Join(dir, found[len(found)-1].Name)
+					if _, twice := files[name]; twice {
+						o = nil // which of them is read is the backend's choice, as ever
+					}
+					files[name] = o
+				}
 			}
 			return ctx.Err()
 		}
@@ -32,6 +41,7 @@ func (r *Rclone) List(ctx context.Context, dir string) ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
+		r.handles.keep(f, dir, files)
 		return found, nil
 	})
 }

@@ -36,10 +36,11 @@ type target struct {
 
 // Put stores data under a new name; see Store.
 func (r *Rclone) Put(ctx context.Context, name string, data []byte) (string, error) {
-	if err := r.acquire(ctx); err != nil {
+	release, err := r.acquire(ctx, len(data))
+	if err != nil {
 		return "", r.explain("put", name, err)
 	}
-	defer r.release()
+	defer release()
 	if err := r.litter.forget(ctx, name); err != nil {
 		return "", r.explain("put", name, err)
 	}
@@ -72,6 +73,7 @@ func (r *Rclone) put(ctx context.Context, f fs.Fs, j *Job, src *source) (sum str
 		return "", false, err
 	}
 	hashes := map[hash.Type]string{kind: want} // known beforehand, so that the provider can check it
+	r.made.above(ctx, r, f, j, up.name)
 	o, err := f.Put(ctx, src, object.NewStaticObjectInfo(up.name, time.Now(), up.size, true, hashes, nil))
 	if err != nil {
 		return "", false, err
@@ -89,7 +91,7 @@ func (r *Rclone) put(ctx context.Context, f fs.Fs, j *Job, src *source) (sum str
 			return kind.String() + ":" + got, true, nil
 		}
 	}
-	return "", true, r.check(ctx, f, j, up)
+	return "", true, r.check(ctx, f, j, up, o)
 }
 
 // source hands the caller's data to rclone. It fails once the context has ended, since local,

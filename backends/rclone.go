@@ -25,7 +25,7 @@ type Options struct {
 	Upload    int64         // bytes per second, 0 = unlimited
 	Download  int64         // bytes per second, 0 = unlimited
 	Requests  float64       // per second, 0 = unlimited
-	Transfers int           // concurrent Put and Get, 0 = 4
+	Transfers int           // concurrent Put and Get, 0 = 4; four times as many of small files
 	Timeout   time.Duration // without an answer, or with almost no bytes; 0 = 60 s
 }
 
@@ -37,10 +37,12 @@ type Rclone struct {
 	newFs   func(ctx context.Context) (fs.Fs, error)
 
 	upload, download, requests *rate.Limiter
-	slots                      chan struct{} // one per running Put or Get
+	slots, smallSlots          chan struct{} // one per running Put or Get
 	stuck                      atomic.Int32  // calls that were left behind and still run
 	gate                       gate
 	litter                     litter
+	handles                    handles
+	made                       made
 	checker                    checker
 
 	mu     sync.Mutex
@@ -78,6 +80,8 @@ func openWith(opts Options, newFs func(context.Context) (fs.Fs, error)) *Rclone 
 		download: byteLimiter(opts.Download),
 		requests: requestLimiter(opts.Requests),
 		slots:    make(chan struct{}, opts.Transfers),
+
+		smallSlots: make(chan struct{}, 4*opts.Transfers),
 	}
 }
 

@@ -13,6 +13,7 @@ type Candidate struct {
 	ID     string  // of the backend
 	Weight float64 // its share of objects relative to the others, such as its free space
 	Domain string  // of the backend
+	Class  int     // those of a lower one are preferred
 }
 
 // draw is a candidate's place in one object's order; it depends on nothing but
@@ -62,14 +63,17 @@ func newDraw(object [32]byte, index int, c Candidate) draw {
 	return d
 }
 
-// Place picks n of the candidates in the object's order so that no domain gets
+// Place picks n of the candidates, those of a lower class first, each class in
+// the object's order, so that no domain gets
 // more than perDomain of them. It returns fewer than n only where the domains
 // do not allow more: passing over a candidate of a full domain never costs a
 // place elsewhere, so taking the first that fits is the best there is.
 func Place(object [32]byte, candidates []Candidate, n, perDomain int) []int {
 	var chosen []int
 	taken := map[string]int{}
-	for _, i := range Order(object, candidates) {
+	order := Order(object, candidates)
+	slices.SortStableFunc(order, func(a, b int) int { return candidates[a].Class - candidates[b].Class })
+	for _, i := range order {
 		if len(chosen) >= n {
 			break
 		}

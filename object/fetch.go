@@ -23,18 +23,28 @@ type fetch struct {
 	code  *erasure.Code
 	buf   []byte
 	have  []bool // shards in buf that passed their tag
-	todo  []source
 	bad   []Cause
+
+	sources []source // where shards may be
+	size    int64    // of each
+	want    int      // shards asked for
+	todo    []source // not yet asked for
+	reads   []*reading
+	begin   func(source)
+	begun   chan struct{} // tells that reads were
+
 	// spoiled are the places of shards that are not what was stored.
 	spoiled []source
-	// unread are the places of shards that are listed and could not be read.
+	// unread are the places of shards that are listed and could not be read,
+	// be it only at first.
 	unread []source
 }
 
 // source is a shard at a place where it may be read.
 type source struct {
-	shard int
-	at    place
+	shard    int
+	at       place
+	doubtful bool // it is not listed there, or the listing is not known
 }
 
 var (
@@ -63,7 +73,7 @@ func (s *Store) fetchSegment(ctx context.Context, v *view, inc *incarnation, i i
 	// false shard. Read all there are and try the sets without it.
 	job.info("segment %d does not authenticate: a shard on one of %s is false; trying others", i, f.holders())
 	clear(f.have) // opening has used them up
-	f.sources(v)
+	f.find(v)
 	if err := f.read(ctx, code.Shards()); f.count() <= m.Data {
 		return nil, errors.Join(fmt.Errorf("segment %d: %w", i, erasure.ErrSeal), err)
 	}
@@ -72,7 +82,7 @@ func (s *Store) fetchSegment(ctx context.Context, v *view, inc *incarnation, i i
 
 func (s *Store) newFetch(v *view, inc *incarnation, i int, code *erasure.Code, buf []byte, job *Job) *fetch {
 	f := &fetch{store: s, job: job, inc: inc, id: i, code: code, buf: buf, have: make([]bool, code.Shards())}
-	f.sources(v)
+	f.find(v)
 	return f
 }
 
@@ -89,63 +99,82 @@ func (s *Store) openFetch(ctx context.Context, v *view, inc *incarnation, i int,
 	return s.newFetch(v, inc, i, code, buf, job), func() { s.budget.release(buf) }, nil
 }
 
-// sources lists where the shards may be, the backends first that would be
-// done soonest; those that did not answer the look come last.
-func (f *fetch) sources(v *view) {
-	f.todo = nil
+// find lists where the shards may be.
+func (f *fetch) find(v *view) {
+	f.sources, f.size = nil, int64(f.code.ShardSize(f.inc.manifest.Segments[f.id].Length))
 	for j := range f.have {
 		places, _ := f.store.places(f.inc, f.id, j)
 		for _, at := range places {
-			if f.store.pool[at.backend].store != nil {
-				f.todo = append(f.todo, source{j, at})
-			} else {
+			if f.store.pool[at.backend].store == nil {
 				f.bad = append(f.bad, Cause{f.store.pool[at.backend].Name, errOff})
+				continue
 			}
+			doubtful := v.errs[at.backend] != nil || !f.store.hasSize(f.inc, at)
+			f.sources = append(f.sources, source{j, at, doubtful})
 		}
 	}
-	size := f.code.ShardSize(f.inc.manifest.Segments[f.id].Length)
-	cost := func(src source) time.Duration {
-		expected := f.store.pool[src.at.backend].pace.expected(size)
-		if v.errs[src.at.backend] != nil || !f.store.hasSize(f.inc, src.at) {
-			expected += 2 * time.Hour
-		}
-		return expected
-	}
-	slices.SortStableFunc(f.todo, func(a, b source) int { return int(cost(a) - cost(b)) })
+	f.todo = slices.Clone(f.sources)
 }
+
+// quick is how long a read may have taken that is tried again when it failed
+// and no other shard is left.
+const quick = 10 * time.Second
 
 // read goes on until want shards are in buf.
 func (f *fetch) read(ctx context.Context, want int) error {
 	type answer struct {
 		source
-		err error
+		err  error
+		took time.Duration
 	}
-	pending := map[int]bool{} // by shard
-	next := func() func(context.Context) answer {
-		for n, src := range f.todo {
-			if !f.have[src.shard] && !pending[src.shard] {
-				f.todo = slices.Delete(f.todo, n, n+1)
-				pending[src.shard] = true
-				return func(ctx context.Context) answer { return answer{src, f.readShard(ctx, src)} }
+	ctx, cancel := context.WithCancelCause(ctx)
+	answers := make(chan answer, len(f.todo))
+	f.want = want
+	f.begun = make(chan struct{}, 1)
+	f.begin = func(src source) {
+		select {
+		case f.begun <- struct{}{}:
+		default:
+		}
+		go func() {
+			began := time.Now()
+			err := f.readShard(ctx, src)
+			answers <- answer{src, err, time.Since(began)}
+		}()
+	}
+	plan := f.store.schedule
+	plan.join(f)
+	defer func() { // whoever still reads must not touch buf when we are gone
+		plan.leave(f)
+		cancel(errNotNeeded)
+		for len(f.reads) > 0 {
+			a := <-answers
+			plan.ended(f, a.source, a.err == nil)
+		}
+	}()
+	late := time.NewTimer(plan.lookForLate(f))
+	defer late.Stop()
+	var second []source // to be tried again
+	for !plan.over(f) || f.count() < want && plan.again(f, &second) {
+		select {
+		case a := <-answers:
+			if a.err != nil && f.failed(ctx, a.source, a.err) && a.took < quick {
+				second = append(second, a.source)
 			}
+			plan.ended(f, a.source, a.err == nil)
+		case <-f.begun:
+			late.Reset(plan.lookForLate(f))
+		case <-late.C:
+			late.Reset(plan.lookForLate(f))
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-		return nil
 	}
-	before := f.count()
-	good := before + hedge(ctx, want-before, 2*f.store.patience, next, func(a answer) bool {
-		pending[a.shard] = false
-		if a.err != nil {
-			f.failed(ctx, a.source, a.err)
-			return false
-		}
-		f.have[a.shard] = true
-		return true
-	})
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	if good < want {
-		return &QuorumError{Have: good, Need: f.inc.manifest.Data, What: fmt.Sprintf("shards of segment %d can be read", f.id), Causes: f.bad}
+	if f.count() < want {
+		return &QuorumError{Have: f.count(), Need: f.inc.manifest.Data, What: fmt.Sprintf("shards of segment %d can be read", f.id), Causes: f.bad}
 	}
 	return nil
 }
@@ -171,8 +200,8 @@ func (s *Store) readShard(ctx context.Context, m *manifest.Manifest, at place, d
 	b, seg := s.pool[at.backend], &m.Segments[at.Segment]
 	end := b.pace.begin(len(dst))
 	defer func() {
-		if errors.Is(context.Cause(ctx), errNotNeeded) {
-			end(nil)
+		if err != nil && ctx.Err() != nil {
+			end(errNotNeeded)
 		} else {
 			end(err)
 		}
@@ -194,7 +223,9 @@ func (s *Store) readShard(ctx context.Context, m *manifest.Manifest, at place, d
 	return nil
 }
 
-func (f *fetch) failed(ctx context.Context, src source, err error) {
+// failed notes why a shard was not read, and reports whether it may be the next
+// time. Each is tried twice at most.
+func (f *fetch) failed(ctx context.Context, src source, err error) (again bool) {
 	name := f.store.pool[src.at.backend].Name
 	f.bad = append(f.bad, Cause{name, err})
 	if ctx.Err() == nil {
@@ -203,9 +234,13 @@ func (f *fetch) failed(ctx context.Context, src source, err error) {
 	if errors.Is(err, errDamagedShard) {
 		f.job.damaged(name, "shard")
 		f.spoiled = append(f.spoiled, src)
-	} else if f.store.hasSize(f.inc, src.at) {
-		f.unread = append(f.unread, src)
+		return false
 	}
+	if !f.store.hasSize(f.inc, src.at) || slices.Contains(f.unread, src) {
+		return false
+	}
+	f.unread = append(f.unread, src)
+	return true
 }
 
 // open rebuilds and opens the segment from the shards in buf, and uses them up.

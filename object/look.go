@@ -1,10 +1,14 @@
 package object
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"shardraid/manifest"
 	"shardraid/vault"
@@ -67,7 +71,8 @@ type place struct {
 
 // looking says how much a look must find out.
 type looking struct {
-	prove    bool          // read the markers: a not-found shall be definite
+	prove    bool          // read the markers after the listings: a not-found shall be definite
+	place    bool          // read them meanwhile: it shall be the right place
 	copies   int           // so many copies of a manifest are opened
 	patience time.Duration // see Store.each
 	without  []int         // backends given up as lost: not asked, and silent
@@ -77,43 +82,91 @@ type looking struct {
 // maxIncarnations bounds what a provider can make us read by inventing names.
 const maxIncarnations = 256
 
-// look asks every backend what it has of an object.
+// look asks every backend what it has of an object. The markers are read while
+// the records are: both have to come after the listing only.
 func (s *Store) look(ctx context.Context, id vault.ObjectID, how looking, job *Job) (*view, error) {
-	v := &view{id: id, files: make([][]file, len(s.pool)), incs: map[vault.Incarnation]*incarnation{}}
-	v.errs = s.each(ctx, how.patience, func(ctx context.Context, i int, b *member) error {
-		if slices.Contains(how.without, i) {
-			return errGivenUp
+	v := &view{id: id, errs: make([]error, len(s.pool)), files: make([][]file, len(s.pool))}
+	var listed sync.WaitGroup
+	listed.Add(len(s.pool))
+	for i, b := range s.pool {
+		if b.store == nil {
+			v.errs[i] = errOff
+			listed.Done()
 		}
-		files, err := b.list(ctx, id)
-		if err == nil && how.prove {
-			err = b.prove(ctx)
-		}
-		if err == nil {
-			v.files[i] = files
-		}
-		return err
-	})
+	}
+	asked := make(chan []error, 1)
+	go func() {
+		asked <- s.each(ctx, how.patience, func(ctx context.Context, i int, b *member) error {
+			v.files[i], v.errs[i] = b.lookAt(ctx, id, how, slices.Contains(how.without, i))
+			err := v.errs[i]
+			listed.Done()
+			if err == nil && how.prove {
+				err = b.prove(ctx)
+			}
+			return err
+		})
+	}()
+	listed.Wait()
+	s.understand(ctx, v, how.copies, job)
+	errs := <-asked
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
+	}
+	if changed := v.doubt(errs); changed { // what these have said does not count
+		s.understand(ctx, v, how.copies, job)
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
 	}
 	for i, err := range v.errs {
 		if err != nil {
 			v.silent++
 			job.debug("backend %s does not answer: %v", s.pool[i].Name, err)
 		}
-		for _, f := range v.files[i] {
+	}
+	if how.prove || how.place {
+		s.suspect(v, how.emptied, job)
+	}
+	return v, nil
+}
+
+// lookAt lists an object's directory.
+func (b *member) lookAt(ctx context.Context, id vault.ObjectID, how looking, givenUp bool) ([]file, error) {
+	if givenUp {
+		return nil, errGivenUp
+	}
+	var g errgroup.Group
+	if how.place {
+		g.Go(func() error { return b.prove(ctx) })
+	}
+	files, err := b.list(ctx, id)
+	return files, cmp.Or(g.Wait(), err)
+}
+
+// doubt makes silent what has failed after it was listed, and reports whether
+// that changes anything.
+func (v *view) doubt(errs []error) (changed bool) {
+	for i, err := range errs {
+		if err != nil && v.errs[i] == nil {
+			v.errs[i], changed = err, true
+		}
+	}
+	return changed
+}
+
+// understand sorts what was listed and opens its records.
+func (s *Store) understand(ctx context.Context, v *view, copies int, job *Job) {
+	v.incs = map[vault.Incarnation]*incarnation{}
+	for i, files := range v.files {
+		if v.errs[i] != nil {
+			continue
+		}
+		for _, f := range files {
 			v.sort(i, f)
 		}
 	}
 	v.bound()
-	s.openRecords(ctx, v, how.copies, job)
-	if err := ctx.Err(); err != nil {
-		return nil, context.Cause(ctx)
-	}
-	if how.prove {
-		s.suspect(v, how.emptied, job)
-	}
-	return v, nil
+	s.openRecords(ctx, v, copies, job)
 }
 
 // list returns the files of an object whose names this vault has made.

@@ -82,7 +82,7 @@ func (r *relocation) moveAll(ctx context.Context, ends []int) error {
 			places, _ := r.store.places(r.inc, i, j)
 			for _, at := range places {
 				if at.backend == ends[0] && r.store.hasSize(r.inc, at) {
-					errs = append(errs, r.moveShard(ctx, i, source{j, at}, ends[1:]), r.step(ctx))
+					errs = append(errs, r.moveShard(ctx, i, source{shard: j, at: at}, ends[1:]), r.step(ctx))
 				}
 			}
 			if ctx.Err() != nil {

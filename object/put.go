@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -43,6 +44,9 @@ type put struct {
 	m       *manifest.Manifest
 	journal *journal
 	meter   meter
+	lanes   *lanes
+
+	reserved map[int]int64 // bytes, by backend
 
 	mu     sync.Mutex
 	own    []int // backends by shard; -1 where there is none to take it
@@ -53,7 +57,7 @@ type put struct {
 func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size int64, job *Job) error {
 	id := s.vault.ObjectID(key)
 	// No patience to save here: a backend that is missed gets no shard.
-	v, err := s.look(ctx, id, looking{prove: true, copies: s.parity + 1}, job)
+	v, err := s.look(ctx, id, looking{place: true, copies: s.parity + 1}, job)
 	if err != nil {
 		return err
 	}
@@ -67,6 +71,7 @@ func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size i
 		s.askRoom(ctx, v)
 	}
 	p := &put{store: s, job: job, seen: v, src: src, meter: meter{report: job.progress}}
+	defer p.unreserveAll()
 	if err := p.plan(v, key, size); err != nil {
 		return err
 	}
@@ -121,6 +126,10 @@ func (p *put) plan(v *view, key string, size int64) (err error) {
 		need, each = s.parity+1, forRecords
 	}
 	p.own = s.placeShards(v, each)
+	p.reserved = map[int]int64{}
+	for _, at := range p.own {
+		p.reserved[at] = int64(max(each, 0))
+	}
 	if placed := len(p.own); placed < need {
 		short := s.shortOf(v, placed, need, "backends can take a shard")
 		for i, b := range s.pool {
@@ -153,7 +162,8 @@ func (p *put) plan(v *view, key string, size int64) (err error) {
 }
 
 // placeShards returns the backends for the shards of an object, size bytes on
-// each, fewer than k+m where that many do not answer or have no room.
+// each, fewer than k+m where that many do not answer or have no room. They are
+// reserved until unreserve.
 func (s *Store) placeShards(v *view, size int) []int {
 	var indexes []int
 	var candidates []layout.Candidate
@@ -163,12 +173,48 @@ func (s *Store) placeShards(v *view, size int) []int {
 			candidates = append(candidates, layout.Candidate{ID: b.ID, Weight: b.weight(), Domain: b.Domain})
 		}
 	}
+	s.placing.Lock() // what one store reserves the next one sees
+	defer s.placing.Unlock()
+	s.classify(indexes, candidates, size)
 	var own []int
 	for _, c := range layout.Place(v.id, candidates, s.layout.Data+s.layout.Parity, s.layout.Parity) {
 		own = append(own, indexes[c])
+		s.pool[indexes[c]].upload.reserve(int64(max(size, 0)))
 	}
 	return own
 }
+
+// unreserve gives back what this store has not used of a backend, so many bytes
+// at most.
+func (p *put) unreserve(at int, most int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := min(p.reserved[at], most)
+	p.reserved[at] -= n
+	p.store.pool[at].upload.reserve(-n)
+}
+
+func (p *put) unreserveAll() {
+	for at := range p.reserved {
+		p.unreserve(at, math.MaxInt64)
+	}
+}
+
+// classify puts the candidates into classes by how soon they would have taken a
+// shard: each takes a quarter longer than the one before.
+func (s *Store) classify(indexes []int, candidates []layout.Candidate, size int) {
+	least := time.Duration(math.MaxInt64)
+	for _, i := range indexes {
+		least = min(least, s.pool[i].upload.expected(size))
+	}
+	for c, i := range indexes {
+		ratio := float64(s.pool[i].upload.expected(size)+pauseNoted) / float64(least+pauseNoted)
+		candidates[c].Class = int(math.Log(ratio) / math.Log(1.25))
+	}
+}
+
+// pauseNoted is how much longer a backend may take before that counts.
+const pauseNoted = 500 * time.Millisecond
 
 // weight is a backend's share of the objects: its storage limit, where the
 // layout says one.
@@ -179,13 +225,20 @@ func (b *member) weight() float64 {
 	return 15 << 30 // of a usual free account
 }
 
-// segmentLength chooses the length of an object's segments: several, so that
-// all links stay busy, yet large ones, so that requests are few.
+// segmentLength chooses the length of an object's segments: so many that all
+// links stay busy, within the memory that there is, yet large ones, so that
+// requests are few (docs/design.md, "Segments").
 func (s *Store) segmentLength(size int64) int {
 	k, n := int64(s.layout.Data), int64(s.layout.Data+s.layout.Parity)
 	most := min(k*s.layout.ShardSize, erasure.MaxSegment, maxSegmentBuffer*k/n)
-	return erasure.PaddedFloor(int(min(max(size/8, 8<<20), most)))
+	length := min(max(size/32, 4<<20), 16<<20)
+	length = max(length, size/maxSegments)
+	return erasure.PaddedFloor(int(min(length, most)))
 }
+
+// maxSegments is how many segments an object gets before they grow, lest its
+// manifest takes long to read.
+const maxSegments = 2000
 
 func (p *put) head(size int64) journalHead {
 	return journalHead{

@@ -180,7 +180,7 @@ func (r *relocation) adoptStrays(ctx context.Context, f *fetch, missing []int) [
 			if crowded[at.backend] || perDomain[r.store.pool[at.backend].Domain] >= r.store.parity {
 				continue
 			}
-			if f.readShard(ctx, source{j, at}) == nil {
+			if f.readShard(ctx, source{shard: j, at: at}) == nil {
 				f.have[j] = true
 				r.adopt(at)
 				return true

@@ -90,7 +90,7 @@ func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i i
 		damaged[src.at] = true
 	}
 	for _, src := range f.unread {
-		unread[src.at] = true
+		unread[src.at] = !f.have[src.shard]
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

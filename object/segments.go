@@ -22,6 +22,8 @@ import (
 func (p *put) putSegments(ctx context.Context, v *view) error {
 	p.resume(v)
 	g, groupCtx := errgroup.WithContext(ctx)
+	p.lanes = newLanes(groupCtx, len(p.store.pool))
+	defer p.lanes.end()
 	for i := range p.m.Segments {
 		buf, err := p.store.budget.acquire(groupCtx, p.code.BufferSize(p.m.Segments[i].Length))
 		if err != nil {
@@ -119,32 +121,6 @@ func (p *put) putSegment(ctx context.Context, i int, buf []byte) error {
 	return p.journal.note(i, *seg)
 }
 
-// putShards stores the shards of a segment, each on its own backend or on a
-// spare one, and returns where they went and why some did not.
-func (p *put) putShards(ctx context.Context, i int, shards [][]byte, tags []erasure.Tag) (out []manifest.Shard, causes []Cause) {
-	out = make([]manifest.Shard, len(shards))
-	home := p.homes()
-	errs := make([][]Cause, len(shards)) // by shard, of each backend that was tried
-	fanOut(home.own, func(j int) error {
-		out[j].Tag = tags[j]
-		for at := home.of(j); at >= 0; at = home.spare(j) {
-			sh, err := p.store.putShard(ctx, p.m, i, j, at, shards[j])
-			if err == nil {
-				sh.Tag = tags[j]
-				out[j] = sh
-				p.meter.addShare(int64(p.m.ContentLength(i)), len(shards))
-				return nil
-			}
-			errs[j] = append(errs[j], Cause{p.store.pool[at].Name, err})
-			if ctx.Err() != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return out, p.keep(home, slices.Concat(errs...))
-}
-
 // changed says that the source is not what an interrupted store has read: the
 // journal is given up and the store begins anew.
 func (p *put) changed(i int) error {
@@ -164,14 +140,21 @@ func (s *Store) putShard(ctx context.Context, m *manifest.Manifest, segment, sha
 			Segment: uint32(segment), Shard: uint8(shard), Copy: manifest.NewCopyID(),
 		}
 		var hash string
+		end := b.upload.begin(len(data))
 		hash, err = b.store.Put(ctx, b.path(m.Object, name), data)
 		b.stored(len(data), err)
-		if err == nil {
+		switch {
+		case err == nil:
+			end(nil)
 			return manifest.Shard{Backend: b.ID, Copy: name.Copy, Hash: hash}, nil
+		case ctx.Err() != nil:
+			end(errNotNeeded)
+			return manifest.Shard{}, context.Cause(ctx)
+		case errors.Is(err, backends.ErrFull):
+			end(errNotNeeded) // that is none of its speed
+			return manifest.Shard{}, err
 		}
-		if ctx.Err() != nil || errors.Is(err, backends.ErrFull) {
-			break
-		}
+		end(err)
 	}
 	return manifest.Shard{}, err
 }

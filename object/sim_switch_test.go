@@ -136,6 +136,7 @@ var interTight = []string{
 	"1+1 of 3, whole, size 1: move and move",
 	"1+1 of 3, whole, size 1: remove and move",
 	"1+1 of 3, whole, size 1: move and repair",
+	"2+1 of 4, degraded, size 1: move and scrub", // tried again what it did not want any more
 }
 
 func interConfigs() (all []interConfig) {

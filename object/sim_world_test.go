@@ -164,7 +164,7 @@ func (w *simWorld) newStore(journal Journal, backend func(i int) backends.Store)
 	for i, b := range s.pool {
 		// Backends of clearly different speeds: else the order in which several
 		// segments are read would be a matter of microseconds.
-		b.pace.rate, b.pace.waiting = 1e9, []int64{0, 1e10, 1e12, 1e14}[order[i]]
+		b.pace.bytes, b.pace.seconds, b.pace.waiting = 1e9, 1, []int64{0, 1e10, 1e12, 1e14}[order[i]]
 		verify := b.verify
 		b.verify = func(message []byte) error { // opening it costs as much as all else of a look
 			if bytes.Equal(message, w.shape.markers[i]) {

@@ -62,6 +62,9 @@ type Store struct {
 	cpu      *semaphore.Weighted // segments being coded at once
 	journal  Journal
 	patience time.Duration
+	schedule *schedule
+
+	placing sync.Mutex // held while backends are chosen
 
 	mu    sync.Mutex
 	codes map[[2]int]*erasure.Code
@@ -75,7 +78,8 @@ type member struct {
 	marker string                     // its name
 	verify func(message []byte) error // its content
 	newer  func(ctx context.Context) error
-	pace   pace
+	pace   pace // of its answers to reads
+	upload pace
 
 	room      room
 	suspicion suspicion
@@ -138,6 +142,7 @@ func New(c Config) (*Store, error) {
 		}
 		s.pool = append(s.pool, m)
 	}
+	s.schedule = newSchedule(s.pool)
 	return s, nil
 }
 

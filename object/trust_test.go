@@ -31,11 +31,6 @@ func (w *world) corrupt(i int, part string) {
 }
 
 func TestDamagedShardsAreRebuiltAndNamed(t *testing.T) {
-	w := newWorld(t, 3, 2, 5)
-	want := content(1, 500_000)
-	w.mustPut("k", want)
-	w.corrupt(0, ".s.")
-	w.corrupt(3, ".s.")
 	var mu sync.Mutex
 	named := map[string]bool{}
 	job := &object.Job{Damaged: func(backend, _ string) {
@@ -43,7 +38,13 @@ func TestDamagedShardsAreRebuiltAndNamed(t *testing.T) {
 		defer mu.Unlock()
 		named[backend] = true
 	}}
-	for range 5 { // whichever is asked first
+	want := content(1, 500_000)
+	var w *world
+	for i := range 5 { // some of them have data shards, which are read first
+		w = newWorld(t, 3, 2, 5)
+		w.mustPut("k", want)
+		w.corrupt(i, ".s.")
+		w.corrupt((i+1)%5, ".s.")
 		file := filepath.Join(t.TempDir(), "out")
 		if err := w.store.Get(context.Background(), "k", file, job); err != nil {
 			t.Fatal(err)
@@ -51,12 +52,11 @@ func TestDamagedShardsAreRebuiltAndNamed(t *testing.T) {
 		if got, _ := os.ReadFile(file); !bytes.Equal(got, want) {
 			t.Fatal("wrong bytes")
 		}
-		w.reopen()
 	}
-	if len(named) == 0 || !named["b0"] && !named["b3"] {
+	if len(named) < 3 {
 		t.Errorf("damage was seen on %v", named)
 	}
-	w.corrupt(4, ".s.")
+	w.corrupt(2, ".s.")
 	_, err := w.get("k")
 	var q *object.QuorumError
 	if !errors.As(err, &q) || q.Have != 2 || q.Need != 3 {
