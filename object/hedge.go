@@ -14,10 +14,13 @@ func hedge[T any](ctx context.Context, want int, patience time.Duration, next fu
 	ctx, cancel := context.WithCancelCause(ctx)
 	results := make(chan T)
 	running := 0
+	late := time.NewTicker(patience)
+	defer late.Stop()
 	begin := func(n int) {
 		for ; n > 0; n-- {
 			task := next()
 			if task == nil {
+				late.Stop()
 				return
 			}
 			running++
@@ -31,8 +34,6 @@ func hedge[T any](ctx context.Context, want int, patience time.Duration, next fu
 		}
 	}()
 	begin(want)
-	late := time.NewTicker(patience)
-	defer late.Stop()
 	for got < want && running > 0 {
 		select {
 		case r := <-results:
