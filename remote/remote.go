@@ -37,6 +37,7 @@ func (r *Remote) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.pool != nil {
+		r.state.KeepSpeeds(r.pool.Speeds())
 		r.pool.Close()
 	}
 }
@@ -243,6 +244,7 @@ func (r *Remote) open(ctx context.Context) (*object.Store, error) {
 		r.pool, err = clone.Connect(v, r.settings.Layout, r.state.Journal())
 	}
 	if err == nil {
+		r.pool.Expect(r.state.Speeds())
 		r.pool.FillInBehind(&object.Job{Damaged: r.state.Damaged})
 	}
 	if ctx.Err() == nil {
