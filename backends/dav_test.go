@@ -66,6 +66,12 @@ func TestDAVRequests(t *testing.T) {
 	want("a file in the root", "PROPFIND GET")
 	mustGet(t, r, "marker")
 	want("the same again", "GET")
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() { mustGet(t, r, "marker") })
+	}
+	wg.Wait()
+	want("by several at once", "GET GET GET GET")
 	if err := os.WriteFile(filepath.Join(dir, "marker"), []byte("hallo"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -106,6 +106,7 @@ func (r *Rclone) readAll(ctx context.Context, j *Job, in io.Reader, dst []byte,
 // Remove removes the file; see Store.
 func (r *Rclone) Remove(ctx context.Context, name string) error {
 	_, err := do(ctx, r, "remove", name, func(ctx context.Context, f fs.Fs, j *Job) (none struct{}, err error) {
+		r.handles.take(f, name) // where a handle is more than a path, the file may be read after it is gone
 		o, err := find(ctx, f, name)
 		if err != nil {
 			return none, err

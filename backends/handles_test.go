@@ -68,6 +68,14 @@ func TestHandles(t *testing.T) {
 		mustList(t, r, "")
 		mustGet(t, r, "top")
 		step("listed in the root", 1)
+		mustList(t, r, "dir")
+		if err := r.Remove(ctx, "dir/a"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Get(ctx, "dir/a", make([]byte, 5)); !errors.Is(err, ErrNotFound) {
+			t.Errorf("get of what was removed: %v", err)
+		}
+		step("listed and removed", 2)
 	})
 }
 

@@ -41,7 +41,9 @@ func (r *Rclone) List(ctx context.Context, dir string) ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.handles.keep(f, dir, files)
+		if !f.Features().IsLocal { // where looking costs nothing
+			r.handles.keep(f, dir, files)
+		}
 		return found, nil
 	})
 }
