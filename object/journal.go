@@ -136,15 +136,22 @@ func (j *journal) note(index int, seg manifest.Segment) error {
 	return j.append(journalSegment{index, seg})
 }
 
-// conclude says that all segments are stored and that manifests come now.
+// conclude says that all segments are stored and that manifests come now. That
+// must not be forgotten; of the segments it does no harm.
 func (j *journal) conclude() error {
 	if j == nil {
 		return nil
 	}
-	return j.append(journalEnd{true})
+	if err := j.append(journalEnd{true}); err != nil {
+		return err
+	}
+	if err := j.file.Sync(); err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	return nil
 }
 
-// append writes one line and sees it to the disk.
+// append writes one line.
 func (j *journal) append(value any) error {
 	line, err := json.Marshal(value)
 	if err == nil {

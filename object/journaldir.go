@@ -25,9 +25,11 @@ type Journal interface {
 // JournalFile is one file that this process holds.
 type JournalFile interface {
 	Read() ([]byte, error)
-	// Append adds a whole line and sees it to the disk. Several may do so at
-	// once.
+	// Append adds a whole line, which outlives the process. Several may do so
+	// at once.
 	Append(line []byte) error
+	// Sync sees what was appended to the disk, so that it outlives a power cut.
+	Sync() error
 	// Cut keeps the first size bytes.
 	Cut(size int) error
 	// Close lets the file go, and removes it where it is done with.
@@ -91,11 +93,11 @@ func (f *dirFile) Read() ([]byte, error) {
 }
 
 func (f *dirFile) Append(line []byte) error {
-	if _, err := f.file.Write(line); err != nil {
-		return err
-	}
-	return f.file.Sync()
+	_, err := f.file.Write(line)
+	return err
 }
+
+func (f *dirFile) Sync() error { return f.file.Sync() }
 
 func (f *dirFile) Cut(size int) error { return f.file.Truncate(int64(size)) }
 

@@ -38,7 +38,10 @@ func (s *Store) notePending(id vault.ObjectID, inc vault.Incarnation, shards int
 	if err := file.Cut(0); err != nil {
 		return err
 	}
-	return file.Append(append(line, '\n'))
+	if err := file.Append(append(line, '\n')); err != nil {
+		return err
+	}
+	return file.Sync()
 }
 
 // Pending returns how many objects are noted as stored with shards missing.

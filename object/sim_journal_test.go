@@ -82,6 +82,8 @@ func (h *simHandle) Read() ([]byte, error) {
 	return bytes.Clone(h.file.data), nil
 }
 
+func (h *simHandle) Sync() error { return nil }
+
 func (h *simHandle) Append(line []byte) error {
 	write := func(n int) {
 		h.j.mu.Lock()
