@@ -56,6 +56,12 @@ type put struct {
 
 func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size int64, job *Job) error {
 	id := s.vault.ObjectID(key)
+	room := func() {}
+	if size > s.layout.Inline { // records go where shards do not
+		ctx, cancel := context.WithCancel(ctx)
+		room = s.askRoom(ctx)
+		defer func() { cancel(); room() }()
+	}
 	// No patience to save here: a backend that is missed gets no shard.
 	v, err := s.look(ctx, id, looking{place: true, copies: s.parity + 1}, job)
 	if err != nil {
@@ -67,9 +73,7 @@ func (s *Store) putOnce(ctx context.Context, key string, src io.ReaderAt, size i
 	if stored, err := s.storedAlready(ctx, v, src, size, job); stored || err != nil {
 		return err
 	}
-	if size > s.layout.Inline { // records go where shards do not
-		s.askRoom(ctx, v)
-	}
+	room()
 	p := &put{store: s, job: job, seen: v, src: src, meter: meter{report: job.progress}}
 	defer p.unreserveAll()
 	if err := p.plan(v, key, size); err != nil {

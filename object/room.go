@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shardraid/backends"
+	"shardraid/layout"
 )
 
 // room is how much of a backend may still be filled with shards. Records are
@@ -30,14 +31,23 @@ const (
 	fullFor = 10 * time.Minute
 )
 
-// askRoom asks the backends that may get shards how much is free, where the
-// last answer is old.
-func (s *Store) askRoom(ctx context.Context, v *view) {
+// askRoom begins to ask the backends how much is free, where the last answer is
+// old. The function it returns waits for the answers.
+func (s *Store) askRoom(ctx context.Context) (wait func()) {
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		s.askRooms(ctx)
+	}()
+	return func() { <-asked }
+}
+
+func (s *Store) askRooms(ctx context.Context) {
 	s.each(ctx, s.patience, func(ctx context.Context, i int, b *member) error {
 		b.room.mu.Lock()
 		stale := b.room.asked.IsZero() || time.Since(b.room.asked) > askAgain
 		b.room.mu.Unlock()
-		if !stale || v.errs[i] != nil {
+		if !stale || b.State != layout.Active {
 			return nil
 		}
 		free, err := b.store.Free(ctx)
