@@ -140,15 +140,15 @@ var interTight = []string{
 }
 
 func interConfigs() (all []interConfig) {
-	for _, code := range [][3]int{{1, 1, 2}, {1, 1, 3}, {2, 1, 3}, {2, 1, 4}} {
+	for _, code := range [][4]int{{1, 1, 2, 1}, {1, 1, 3, 1}, {2, 1, 3, 1}, {2, 1, 4, 1}, {1, 1, 2, 2}} {
 		for _, state := range interStates {
 			for i, a := range interVerbs {
 				for _, b := range interVerbs[i:] {
 					moves := a == "move" || b == "move"
-					if code[2] == code[0]+code[1] && moves || code == [3]int{2, 1, 4} && !moves {
+					if code[2] == code[0]+code[1] && moves || code[2] == 4 && !moves {
 						continue // nowhere to move to; much the same
 					}
-					all = append(all, interConfig{k: code[0], m: code[1], n: code[2], state: state, verbs: [2]string{a, b}, class: 1})
+					all = append(all, interConfig{k: code[0], m: code[1], n: code[2], state: state, verbs: [2]string{a, b}, class: code[3]})
 				}
 			}
 		}
