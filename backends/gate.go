@@ -29,6 +29,9 @@ const (
 	// How long a backend that is down is left alone: the first time, and at most.
 	minRest = 10 * time.Second
 	maxRest = 5 * time.Minute
+	// How long a call waits for another one that looks whether the backend is back: what is
+	// asked together shall not fail because one of it looks.
+	maxLook = 2 * time.Second
 )
 
 // outcome is what a call tells of its backend.
@@ -58,28 +61,40 @@ type gate struct {
 	cause    error         // it is down since; nil when it is not
 	rest     time.Duration // the last time that it was left alone
 	retry    time.Time     // no call before
-	probing  bool          // one call looks whether it is back
+	probing  chan struct{} // one call looks whether it is back; closed when it knows
 }
 
 // pass is what a call got at the gate.
 type pass struct {
-	turn  int
-	probe bool
+	turn     int
+	failures int // in a row, before the call
+	probe    bool
 }
 
 // enter lets a call through, after a short wait if need be, or says why not.
 func (g *gate) enter(ctx context.Context) (pass, error) {
+	looked := false
 	for {
 		g.mu.Lock()
 		now := time.Now()
+		if probing := g.probing; probing != nil && !looked {
+			g.mu.Unlock()
+			looked = true
+			if err := waitFor(ctx, probing, maxLook); err != nil {
+				return pass{}, err
+			}
+			continue
+		}
 		if err := g.refusal(now); err != nil {
 			g.mu.Unlock()
 			return pass{}, err
 		}
 		left := g.quiet.Sub(now)
 		if left <= 0 {
-			p := pass{g.turn, g.cause != nil}
-			g.probing = g.probing || p.probe
+			p := pass{g.turn, g.failures, g.cause != nil}
+			if p.probe {
+				g.probing = make(chan struct{})
+			}
 			g.mu.Unlock()
 			return p, nil
 		}
@@ -101,7 +116,7 @@ func (g *gate) refusal(now time.Time) error {
 	if g.quiet.Sub(now) > maxWait {
 		return &throttledError{g.why, g.quiet}
 	}
-	if g.cause != nil && (g.probing || now.Before(g.retry)) {
+	if g.cause != nil && (g.probing != nil || now.Before(g.retry)) {
 		return &downError{g.cause, g.retry}
 	}
 	return nil
@@ -113,7 +128,8 @@ func (g *gate) leave(p pass, o outcome, named time.Duration, err error) (quiet t
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if p.probe {
-		g.probing = false
+		close(g.probing)
+		g.probing = nil
 	}
 	switch o {
 	case answered, locked, slowed:
@@ -124,7 +140,9 @@ func (g *gate) leave(p pass, o outcome, named time.Duration, err error) (quiet t
 			g.pause = 0
 		}
 	case failed, down:
-		g.failures++
+		if p.failures == g.failures { // what fails at one time counts once
+			g.failures++
+		}
 		open := g.cause != nil
 		if open && p.probe || !open && (o == down || g.failures >= maxFailures) {
 			g.rest = min(max(2*g.rest, minRest), maxRest)
@@ -179,11 +197,16 @@ func clock(t time.Time) string { return t.Format(time.TimeOnly) }
 // seconds is d the way it is spoken of: 60s, not 1m0s.
 func seconds(d time.Duration) string { return fmt.Sprintf("%gs", d.Seconds()) }
 
-func sleep(ctx context.Context, d time.Duration) error {
+func sleep(ctx context.Context, d time.Duration) error { return waitFor(ctx, nil, d) }
+
+// waitFor waits until something is over, or for so long.
+func waitFor(ctx context.Context, over <-chan struct{}, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return nil
+	case <-over:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

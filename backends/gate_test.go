@@ -338,45 +338,87 @@ func TestBreakerCountsTheBackendOnly(t *testing.T) {
 	})
 }
 
+// Of what is asked together one looks whether the backend is back. The others wait for that, a
+// little.
 func TestBreakerLetsOneCallThrough(t *testing.T) {
+	for _, c := range []struct {
+		takes           time.Duration
+		fails           bool
+		worked, refused int
+	}{
+		{maxLook / 2, false, 5, 0},
+		{maxLook + time.Second, false, 1, 4},
+		{maxLook / 2, true, 0, 4},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := openScript(t, times(maxFailures, io.ErrNoProgress)...)
+			for range maxFailures {
+				s.must(t, 1, 0, "")
+			}
+			time.Sleep(minRest)
+			list := s.list
+			s.list = func(ctx context.Context, dir string) (fs.DirEntries, error) {
+				if err := sleep(ctx, c.takes); err != nil {
+					return nil, err
+				}
+				return list(ctx, dir)
+			}
+			short, cancel := context.WithTimeout(ctx, time.Millisecond)
+			defer cancel()
+			if _, err := s.Rclone.List(short, ""); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a probe whose caller leaves: %v", err)
+			}
+			if c.fails {
+				s.errs = times(5, io.ErrNoProgress)
+			}
+			var refused, worked int
+			var mu sync.Mutex
+			var all sync.WaitGroup
+			for range 5 {
+				all.Go(func() {
+					_, err := s.Rclone.List(ctx, "")
+					mu.Lock()
+					defer mu.Unlock()
+					if err == nil {
+						worked++
+					} else if strings.Contains(err.Error(), "not tried again") {
+						refused++
+					}
+				})
+			}
+			all.Wait()
+			if worked != c.worked || refused != c.refused {
+				t.Errorf("%+v: %d worked, %d were refused", c, worked, refused)
+			}
+			if !c.fails {
+				s.must(t, 1, c.takes)
+			}
+		})
+	}
+}
+
+// What fails at one time counts as one failure.
+func TestBreakerCountsOnceWhatFailsTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := openScript(t, times(maxFailures, io.ErrNoProgress)...)
-		for range maxFailures {
-			s.must(t, 1, 0, "")
-		}
-		time.Sleep(minRest)
+		s := openScript(t, times(20*maxFailures, io.ErrNoProgress)...)
 		list := s.list
 		s.list = func(ctx context.Context, dir string) (fs.DirEntries, error) {
-			if err := sleep(ctx, time.Second); err != nil {
-				return nil, err
-			}
+			time.Sleep(time.Second)
 			return list(ctx, dir)
 		}
-		short, cancel := context.WithTimeout(ctx, time.Millisecond)
-		defer cancel()
-		if _, err := s.Rclone.List(short, ""); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a probe whose caller leaves: %v", err)
+		for i := range maxFailures {
+			if err := s.Ready(); err != nil {
+				t.Errorf("after %d times: %v", i, err)
+			}
+			var all sync.WaitGroup
+			for range 5 {
+				all.Go(func() { s.Rclone.List(ctx, "") })
+			}
+			all.Wait()
 		}
-		var refused, worked int
-		var mu sync.Mutex
-		var all sync.WaitGroup
-		for range 5 {
-			all.Go(func() {
-				_, err := s.Rclone.List(ctx, "")
-				mu.Lock()
-				defer mu.Unlock()
-				if err == nil {
-					worked++
-				} else if strings.Contains(err.Error(), "not tried again") {
-					refused++
-				}
-			})
+		if err := s.Ready(); err == nil {
+			t.Error("it does not count as down")
 		}
-		all.Wait()
-		if worked != 1 || refused != 4 {
-			t.Errorf("%d worked, %d were refused", worked, refused)
-		}
-		s.must(t, 1, time.Second)
 	})
 }
 

@@ -24,6 +24,7 @@ type handles struct {
 	of      fs.Fs // which has listed them
 	count   int
 	dirs    map[string]listed
+	swept   time.Time
 	lasting map[string]fs.Object // of the root, where a handle is nothing but a path
 }
 
@@ -32,8 +33,9 @@ type listed struct {
 	files map[string]fs.Object // by their names from the root; nil where two have one name
 }
 
-// keep replaces what is known of a directory.
-func (h *handles) keep(f fs.Fs, dir string, files map[string]fs.Object) {
+// keep replaces what is known of a directory by what a listing has shown that
+// began then.
+func (h *handles) keep(f fs.Fs, dir string, began time.Time, files map[string]fs.Object) {
 	if dir == "" {
 		return
 	}
@@ -44,9 +46,23 @@ func (h *handles) keep(f fs.Fs, dir string, files map[string]fs.Object) {
 	if h.of != f || h.count+len(files) > maxHandles {
 		h.clear(f)
 	}
+	if time.Since(h.swept) > handleAge {
+		h.sweep()
+	}
 	if len(files) > 0 && len(files) <= maxHandles {
-		h.dirs[dir] = listed{time.Now(), files}
+		h.dirs[dir] = listed{began, files}
 		h.count += len(files)
+	}
+}
+
+// sweep forgets what nobody has asked for.
+func (h *handles) sweep() {
+	h.swept = time.Now()
+	for dir, l := range h.dirs {
+		if time.Since(l.at) > handleAge {
+			h.count -= len(l.files)
+			delete(h.dirs, dir)
+		}
 	}
 }
 

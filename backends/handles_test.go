@@ -76,6 +76,7 @@ func TestHandles(t *testing.T) {
 			t.Errorf("get of what was removed: %v", err)
 		}
 		step("listed and removed", 2)
+		mustList(t, r, "dir")
 	})
 }
 
@@ -135,7 +136,7 @@ func TestHandlesAreBounded(t *testing.T) {
 		for j := range maxHandles / 4 {
 			files[fmt.Sprintf("%d/%d", i, j)] = a
 		}
-		h.keep(f, fmt.Sprint(i), files)
+		h.keep(f, fmt.Sprint(i), time.Now(), files)
 		n := 0
 		for _, l := range h.dirs {
 			n += len(l.files)
@@ -147,8 +148,14 @@ func TestHandlesAreBounded(t *testing.T) {
 	if h.take(f, "9/1") == nil || h.take(f, "9/1") != nil || h.take(&oddFs{}, "9/2") != nil {
 		t.Error("take")
 	}
-	h.keep(f, "9", nil)
+	h.keep(f, "9", time.Now(), nil)
 	if h.take(f, "9/3") != nil {
 		t.Error("what a new listing does not have is still there")
+	}
+	h.keep(f, "old", time.Now().Add(-2*handleAge), map[string]fs.Object{"old/1": a})
+	h.swept = time.Time{}
+	h.keep(f, "new", time.Now(), map[string]fs.Object{"new/1": a})
+	if _, ok := h.dirs["old"]; ok || h.take(f, "new/1") == nil {
+		t.Error("what is old is still there")
 	}
 }

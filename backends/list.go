@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/rclone/rclone/fs"
 )
@@ -34,15 +35,16 @@ func (r *Rclone) List(ctx context.Context, dir string) ([]Entry, error) {
 			}
 			return ctx.Err()
 		}
+		began := time.Now()
 		err := list(ctx, f, dir, add)
 		if notFound(err) == ErrNotFound {
-			return nil, nil
+			found, files, err = nil, nil, nil
 		}
 		if err != nil {
 			return nil, err
 		}
 		if !f.Features().IsLocal { // where looking costs nothing
-			r.handles.keep(f, dir, files)
+			r.handles.keep(f, dir, began, files)
 		}
 		return found, nil
 	})

@@ -16,7 +16,19 @@ const speedsLast = 24 * time.Hour
 // measured is an entry of the file of speeds, by backend id.
 type measured struct {
 	object.Speed
-	At time.Time `json:"at"`
+	UpAt   time.Time `json:"up_at"`
+	DownAt time.Time `json:"down_at"`
+}
+
+// fresh returns an entry without what was measured too long ago.
+func (m measured) fresh() measured {
+	if age := time.Since(m.UpAt); age < 0 || age > speedsLast {
+		m.Up, m.UpAt = 0, time.Time{}
+	}
+	if age := time.Since(m.DownAt); age < 0 || age > speedsLast {
+		m.Down, m.DownAt = 0, time.Time{}
+	}
+	return m
 }
 
 func (s *Dir) speedsPath() string { return filepath.Join(s.path, "speeds") }
@@ -27,6 +39,11 @@ func (s *Dir) readSpeeds() map[string]measured {
 	if err != nil || json.Unmarshal(text, &all) != nil || all == nil {
 		return map[string]measured{}
 	}
+	for id, m := range all {
+		if all[id] = m.fresh(); all[id].Speed == (object.Speed{}) {
+			delete(all, id)
+		}
+	}
 	return all
 }
 
@@ -34,9 +51,7 @@ func (s *Dir) readSpeeds() map[string]measured {
 func (s *Dir) Speeds() map[string]object.Speed {
 	speeds := map[string]object.Speed{}
 	for id, m := range s.readSpeeds() {
-		if age := time.Since(m.At); age >= 0 && age < speedsLast {
-			speeds[id] = m.Speed
-		}
+		speeds[id] = m.Speed
 	}
 	return speeds
 }
@@ -48,19 +63,15 @@ func (s *Dir) KeepSpeeds(speeds map[string]object.Speed) {
 		return
 	}
 	all := s.readSpeeds()
-	for id, m := range all {
-		if time.Since(m.At) > speedsLast {
-			delete(all, id)
+	for id, is := range speeds {
+		m := all[id]
+		if is.Up > 0 {
+			m.Up, m.UpAt = is.Up, time.Now()
 		}
-	}
-	for id, speed := range speeds {
-		if speed.Up == 0 {
-			speed.Up = all[id].Up
+		if is.Down > 0 {
+			m.Down, m.DownAt = is.Down, time.Now()
 		}
-		if speed.Down == 0 {
-			speed.Down = all[id].Down
-		}
-		all[id] = measured{speed, time.Now()}
+		all[id] = m
 	}
 	text, err := json.Marshal(all)
 	if err == nil && os.MkdirAll(s.path, 0o700) == nil {

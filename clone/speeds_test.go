@@ -28,7 +28,7 @@ func TestSpeeds(t *testing.T) {
 		d.KeepSpeeds(map[string]object.Speed{"a": {Down: 7}})
 		want("one direction more", map[string]object.Speed{"a": {Up: 5, Down: 7}, "b": {Up: 3, Down: 4}})
 		time.Sleep(20 * time.Hour)
-		want("one is old", map[string]object.Speed{"a": {Up: 5, Down: 7}})
+		want("most is old", map[string]object.Speed{"a": {Down: 7}})
 		for _, text := range []string{"", "x", `{"a":1}`, `{"a":{"up":"x"}}`, "null"} {
 			if err := os.WriteFile(d.speedsPath(), []byte(text), 0o600); err != nil {
 				t.Fatal(err)

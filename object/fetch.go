@@ -163,12 +163,11 @@ func (f *fetch) read(ctx context.Context, want int) error {
 			}
 			plan.ended(f, a.source, a.err == nil)
 		case <-f.begun:
-			late.Reset(plan.lookForLate(f))
 		case <-late.C:
-			late.Reset(plan.lookForLate(f))
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+		late.Reset(plan.lookForLate(f))
 	}
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)

@@ -12,17 +12,19 @@ type homes struct {
 	store *Store
 	seen  *view
 	own   []int // shard numbers
+	was   []int // at the beginning, by shard
 
-	mu sync.Mutex
-	at []int        // by shard; -1 where no backend takes it
-	no map[int]bool // backends that have a shard of this segment, or failed
+	mu   sync.Mutex
+	at   []int        // by shard; -1 where no backend takes it
+	no   map[int]bool // backends that have a shard of this segment, or failed
+	slow map[int]bool // shards whose backend was given up for now
 }
 
 // homes returns where a segment's shards shall go, as learned so far.
 func (p *put) homes() *homes {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	h := &homes{store: p.store, seen: p.seen, at: slices.Clone(p.own), no: map[int]bool{}}
+	h := &homes{store: p.store, seen: p.seen, was: slices.Clone(p.own), at: slices.Clone(p.own), no: map[int]bool{}, slow: map[int]bool{}}
 	for j, at := range h.at {
 		h.own = append(h.own, j)
 		h.no[at] = true
@@ -40,12 +42,19 @@ func (p *put) keep(h *homes, causes []Cause) []Cause {
 	defer p.mu.Unlock()
 	p.causes = append(p.causes, causes...)
 	for j, at := range h.at {
-		if p.own[j] != at {
+		if at != h.was[j] && p.own[j] == h.was[j] && !h.slow[j] { // nobody has learned of it before
 			p.failed = append(p.failed, p.own[j])
 			p.own[j] = at
 		}
 	}
 	return slices.Clone(p.causes)
+}
+
+// late says that a shard's backend has not failed, and is too slow now.
+func (h *homes) late(j int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.slow[j] = true
 }
 
 func (h *homes) of(j int) int {

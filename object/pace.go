@@ -9,13 +9,14 @@ import (
 // pace is how fast a backend has been of late, in one direction: enough to
 // choose who is asked first.
 type pace struct {
-	mu      sync.Mutex
-	bytes   float64 // that have come, the older the less they count
-	seconds float64 // in which something was under way, likewise
-	running int
-	last    time.Time // that far the time is counted
-	waiting int64     // bytes asked for and not yet there
-	shunned time.Time
+	mu       sync.Mutex
+	bytes    float64 // that have come, the older the less they count
+	seconds  float64 // in which something was under way, likewise
+	running  int
+	last     time.Time // that far the time is counted
+	waiting  int64     // bytes asked for and not yet there
+	shunned  time.Time
+	measured bool // by this process
 }
 
 const (
@@ -59,7 +60,7 @@ func (p *pace) begin(size int) func(err error) {
 		keep := 1 - min(forgetful, float64(size)/forgetfulBytes)
 		p.bytes = p.bytes*keep + float64(size)
 		p.seconds = p.seconds*keep + max(took, 1e-6)
-		p.last, p.shunned = now, time.Time{}
+		p.last, p.shunned, p.measured = now, time.Time{}, true
 	}
 }
 

@@ -51,6 +51,7 @@ type put struct {
 	mu     sync.Mutex
 	own    []int // backends by shard; -1 where there is none to take it
 	failed []int // backends that have failed in this store
+	late   []int // backends that were too slow for some shard
 	causes []Cause
 }
 
@@ -401,11 +402,11 @@ func (p *put) reportMissing() error {
 	}
 	var names []string
 	for i, b := range p.store.pool {
-		if b.State == layout.Active && !slices.Contains(p.m.Backends(), b.ID) || slices.Contains(p.failed, i) {
+		if b.State == layout.Active && (p.seen.errs[i] != nil || !b.hasRoom(0)) || slices.Contains(p.failed, i) || slices.Contains(p.late, i) {
 			names = append(names, b.Name)
 		}
 	}
-	p.job.info("stored and safe, yet %d of %d shards are missing, since these backends took none: %s; they will be filled in",
+	p.job.info("stored and safe, yet %d of %d shards are missing, since these backends did not take them: %s; they will be filled in",
 		missing, len(p.m.Segments)*p.code.Shards(), strings.Join(names, ", "))
 	return p.store.notePending(p.m.Object, p.m.Incarnation, missing)
 }

@@ -35,9 +35,11 @@ const (
 	// A backend is slow that takes slowFactor times as long as the k-th
 	// fastest.
 	slowFactor = 3
-	// What is read in place of late shards: so much, and a share of all.
+	// What is read in place of late shards: so much, and a share of all; beyond
+	// it only in place of what has taken veryLate, and four times what is late.
 	extraBytes = 16 << 20
 	extraShare = 16
+	veryLate   = 10 * time.Second
 )
 
 // reading is one shard on its way.
@@ -45,7 +47,8 @@ type reading struct {
 	source
 	began time.Time
 	due   time.Duration // later it is late
-	late  bool          // another one is asked for in its place
+	late  bool          // its backend is asked last for now
+	lost  bool          // another one is asked for in its place
 }
 
 func newSchedule(pool []*member) *schedule {
@@ -85,23 +88,48 @@ func (s *schedule) ended(f *fetch, src source, good bool) {
 func (s *schedule) lookForLate(f *fetch) (next time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next = time.Hour
+	next = time.Minute // in case that nothing is under way, for whatever reason
+	others := f.others() - max(f.wants(), 0)
 	for _, r := range f.reads {
-		left := r.due - time.Since(r.began)
-		switch {
-		case r.late:
-		case left > 0:
-			next = min(next, left)
-		case s.extra+f.size > extraBytes+s.read/extraShare:
-			next = min(next, lateAfter)
-		default:
+		taken := time.Since(r.began)
+		if r.lost {
+			continue
+		}
+		if taken < r.due {
+			next = min(next, r.due-taken)
+			continue
+		}
+		if !r.late {
 			r.late = true
-			s.extra += f.size
 			s.pool[r.at.backend].pace.late()
 		}
+		if others <= 0 {
+			continue // until something ends
+		}
+		if left := max(veryLate, 4*r.due) - taken; left > 0 && s.extra+f.size > extraBytes+s.read/extraShare {
+			next = min(next, left, lateAfter)
+			continue
+		}
+		others--
+		r.lost = true
+		s.extra += f.size
 	}
 	s.dispatch()
 	return next
+}
+
+// others is how many shards could be asked for in place of those being read.
+func (f *fetch) others() (n int) {
+	could := make([]bool, len(f.have))
+	for _, src := range f.todo {
+		could[src.shard] = !f.have[src.shard] && !f.isReading(src.shard)
+	}
+	for _, c := range could {
+		if c {
+			n++
+		}
+	}
+	return n
 }
 
 // again lets what failed be tried once more, if any of it is still wanted.
@@ -241,7 +269,7 @@ func (s *schedule) begin(f *fetch, n int) {
 func (f *fetch) wants() int {
 	n := f.want - f.count()
 	for _, r := range f.reads {
-		if !r.late && !f.have[r.shard] {
+		if !r.lost && !f.have[r.shard] {
 			n--
 		}
 	}

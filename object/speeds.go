@@ -9,8 +9,8 @@ type Speed struct {
 	Down float64 `json:"down"`
 }
 
-// Speeds returns what was measured, by backend id, for Expect in another
-// process.
+// Speeds returns what this process has measured of late, by backend id, for
+// Expect in another one.
 func (s *Store) Speeds() map[string]Speed {
 	all := map[string]Speed{}
 	for _, b := range s.pool {
@@ -33,7 +33,7 @@ func (s *Store) Expect(speeds map[string]Speed) {
 func (p *pace) rate() float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.seconds == 0 {
+	if !p.measured || time.Since(p.last) > goodFor {
 		return 0
 	}
 	return p.bytes / p.seconds

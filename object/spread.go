@@ -16,25 +16,67 @@ import (
 // write_quorum others have taken theirs.
 const slowAfter = time.Second
 
-// lanes are the ways to the backends during one store: one that is too slow is
-// given up, for the whole store.
+// lanes are the ways to the backends during one store. One that is too slow is
+// given up for a while, each time for longer.
 type lanes struct {
-	ctx    []context.Context
-	cancel []context.CancelCauseFunc
+	parent context.Context
+
+	mu  sync.Mutex
+	all []lane
+}
+
+type lane struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	rest   time.Duration // the last time that it was given up
+	until  time.Time     // given up until then
 }
 
 func newLanes(ctx context.Context, n int) *lanes {
-	l := &lanes{make([]context.Context, n), make([]context.CancelCauseFunc, n)}
-	for i := range n {
-		l.ctx[i], l.cancel[i] = context.WithCancelCause(ctx)
+	l := &lanes{parent: ctx, all: make([]lane, n)}
+	for i := range l.all {
+		l.all[i].ctx, l.all[i].cancel = context.WithCancelCause(ctx)
 	}
 	return l
 }
 
 func (l *lanes) end() {
-	for _, cancel := range l.cancel {
-		cancel(nil)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, lane := range l.all {
+		lane.cancel(nil)
 	}
+}
+
+// way returns the context for what goes to a backend now; it has ended where
+// the lane is given up.
+func (l *lanes) way(i int) context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lane := &l.all[i]
+	if !lane.until.IsZero() && !time.Now().Before(lane.until) {
+		lane.ctx, lane.cancel = context.WithCancelCause(l.parent)
+		lane.until = time.Time{}
+	}
+	return lane.ctx
+}
+
+func (l *lanes) open(i int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !time.Now().Before(l.all[i].until)
+}
+
+func (l *lanes) giveUp(i int, why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lane := &l.all[i]
+	if time.Now().Before(lane.until) {
+		return
+	}
+	lane.cancel(why)
+	lane.rest = max(2*lane.rest, shunTime)
+	lane.until = time.Now().Add(lane.rest)
 }
 
 // spreading is one segment being stored.
@@ -50,8 +92,8 @@ type spreading struct {
 
 // putShards stores the shards of a segment, each on its own backend or on a
 // spare one, and returns where they went and why some did not. When
-// write_quorum are stored, those that take as long again are given up: they
-// are filled in later.
+// write_quorum are stored, those that take as long again are given up, and
+// their backends for a while: they are filled in later.
 func (p *put) putShards(ctx context.Context, i int, shards [][]byte, tags []erasure.Tag) (out []manifest.Shard, causes []Cause) {
 	out = make([]manifest.Shard, len(shards))
 	home := p.homes()
@@ -63,7 +105,7 @@ func (p *put) putShards(ctx context.Context, i int, shards [][]byte, tags []eras
 		for at := home.of(j); at >= 0; at = home.spare(j) {
 			g.to(j, at)
 			p.unreserve(at, int64(len(shards[j])))
-			sh, err := p.store.putShard(p.lanes.ctx[at], p.m, i, j, at, shards[j])
+			sh, err := p.store.putShard(p.lanes.way(at), p.m, i, j, at, shards[j])
 			g.to(j, -1)
 			if err == nil {
 				sh.Tag = tags[j]
@@ -73,6 +115,9 @@ func (p *put) putShards(ctx context.Context, i int, shards [][]byte, tags []eras
 				return nil
 			}
 			errs[j] = append(errs[j], Cause{p.store.pool[at].Name, err})
+			if errors.Is(err, errSlow) {
+				home.late(j)
+			}
 			if ctx.Err() != nil {
 				return err
 			}
@@ -98,23 +143,49 @@ func (g *spreading) storedOne() {
 	}
 }
 
+// giveUp gives up the lanes on which shards still are, as long as write_quorum
+// of the object's own are left for the other segments. It looks again: spares
+// may be slow, too.
 func (g *spreading) giveUp(took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.timer == nil {
+		return
+	}
+	g.timer = time.AfterFunc(max(slowAfter, took), func() { g.giveUp(took) })
 	for _, at := range g.at {
-		if at >= 0 {
+		if at >= 0 && g.put.canSpare(at) {
 			g.put.store.pool[at].upload.late()
-			g.put.lanes.cancel[at](fmt.Errorf("%w: %d others took %v", errSlow, g.stored, took.Round(time.Millisecond)))
+			g.put.lanes.giveUp(at, fmt.Errorf("%w: %d others took %v", errSlow, g.stored, took.Round(time.Millisecond)))
 		}
 	}
 }
 
-var errSlow = errors.New("too slow for this store")
+// canSpare reports whether the lane to a backend may be given up, and notes
+// that it is.
+func (p *put) canSpare(at int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	open := 0
+	for _, i := range p.own {
+		if i >= 0 && i != at && p.lanes.open(i) {
+			open++
+		}
+	}
+	spare := open >= p.store.layout.WriteQuorum || !slices.Contains(p.own, at)
+	if spare {
+		p.late = addBackend(p.late, at)
+	}
+	return spare
+}
+
+var errSlow = errors.New("too slow")
 
 func (g *spreading) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.timer != nil {
 		g.timer.Stop()
+		g.timer = nil
 	}
 }
