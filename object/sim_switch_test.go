@@ -87,7 +87,7 @@ func (c interConfig) switches(t *testing.T, dir string, limit int) (runs int) {
 // object: in schedules that differ in the order of operations of which the
 // order matters, in those with up to two changes between them, and in those
 // where one dies. SHARDRAID_SCHEDULES is how many of each kind it makes of each
-// pair, by a fixed choice; 0 for all there are, of the first kind at most 2000.
+// pair, by a fixed choice; 0 for all there are, of the first kind at most 3000.
 func TestInterleavings(t *testing.T) {
 	limit := int(envNumber("SHARDRAID_SCHEDULES", 1))
 	part, parts := simPart(t, limit != 1)
@@ -105,7 +105,7 @@ func TestInterleavings(t *testing.T) {
 		x := &explorer{t: t, config: c, dir: dir, limit: limit}
 		limit := limit
 		if limit == 0 {
-			x.limit = 2000
+			x.limit = 3000
 		}
 		if tight {
 			limit, x.limit = 60, 60
