@@ -254,11 +254,11 @@ func (w *simWorld) begin(op *simOp) {
 func (w *simWorld) account(op *simOp, waiting []*simOp) {
 	r := op.req
 	r.ops++
-	if op.id.what == simList {
+	if op.id.what == simList && op.id.key >= 0 { // the root is listed for another reason
 		if r.listing == 0 {
 			r.looked = w.step
 			for _, o := range waiting {
-				if o.req == r && o.id.what == simList {
+				if o.req == r && o.id.what == simList && o.id.key >= 0 {
 					r.listing++
 				}
 			}
@@ -511,7 +511,7 @@ func (w *simWorld) store(op *simOp) {
 		if op.file.Kind == manifest.KindTombstone {
 			w.noteTomb(op.file.Incarnation, b)
 		}
-		if op.file.Kind == manifest.KindManifest {
+		if op.file.Kind == manifest.KindManifest && op.req.state == simRunning { // else it comes too late to count
 			op.req.looked = w.step
 		}
 	case simGet:
