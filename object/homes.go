@@ -57,6 +57,20 @@ func (h *homes) late(j int) {
 	h.slow[j] = true
 }
 
+// again returns the shards that no backend has taken and whose own was only too
+// slow, and gives them back to it.
+func (h *homes) again() (late []int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for j := range h.slow {
+		if h.at[j] < 0 {
+			h.at[j] = h.was[j]
+			late = append(late, j)
+		}
+	}
+	return late
+}
+
 func (h *homes) of(j int) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -36,7 +36,7 @@ const (
 	// fastest.
 	slowFactor = 3
 	// What is read in place of late shards: so much, and a share of all; beyond
-	// it only in place of what has taken veryLate, and four times what is late.
+	// it only in place of what has taken veryLate, and twice what is late.
 	extraBytes = 16 << 20
 	extraShare = 16
 	veryLate   = 10 * time.Second
@@ -106,7 +106,7 @@ func (s *schedule) lookForLate(f *fetch) (next time.Duration) {
 		if others <= 0 {
 			continue // until something ends
 		}
-		if left := max(veryLate, 4*r.due) - taken; left > 0 && s.extra+f.size > extraBytes+s.read/extraShare {
+		if left := max(veryLate, 2*r.due) - taken; left > 0 && s.extra+f.size > extraBytes+s.read/extraShare {
 			next = min(next, left, lateAfter)
 			continue
 		}

@@ -67,6 +67,15 @@ func (l *lanes) open(i int) bool {
 	return !time.Now().Before(l.all[i].until)
 }
 
+// reopen has what was given up tried again, however slow it is.
+func (l *lanes) reopen(i int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Now().Before(l.all[i].until) {
+		l.all[i].until = time.Now()
+	}
+}
+
 func (l *lanes) giveUp(i int, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,7 +109,7 @@ func (p *put) putShards(ctx context.Context, i int, shards [][]byte, tags []eras
 	errs := make([][]Cause, len(shards)) // by shard, of each backend that was tried
 	g := &spreading{put: p, begun: time.Now(), at: slices.Repeat([]int{-1}, len(shards))}
 	defer g.end()
-	fanOut(home.own, func(j int) error {
+	send := func(j int) error {
 		out[j].Tag = tags[j]
 		for at := home.of(j); at >= 0; at = home.spare(j) {
 			g.to(j, at)
@@ -123,8 +132,22 @@ func (p *put) putShards(ctx context.Context, i int, shards [][]byte, tags []eras
 			}
 		}
 		return nil
-	})
+	}
+	fanOut(home.own, send)
+	if late := home.again(); g.short() && ctx.Err() == nil { // others have failed meanwhile
+		for _, j := range late {
+			p.lanes.reopen(home.of(j))
+		}
+		fanOut(late, send)
+	}
 	return out, p.keep(home, slices.Concat(errs...))
+}
+
+// short reports whether a segment has fewer shards than it needs.
+func (g *spreading) short() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stored < g.put.store.layout.WriteQuorum
 }
 
 func (g *spreading) to(shard, at int) {

@@ -83,6 +83,24 @@ func TestTwoSlowLanes(t *testing.T) {
 	})
 }
 
+// What was given up is waited for when another backend fails.
+func TestSlowLaneWhereAnotherFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := overLinks(t, 4, 2, []float64{4, 4, 4, 4, 4, 4}, "write_quorum: 5")
+		r.config.Memory = 14 << 20
+		r.restart(t)
+		own := r.ownOf()
+		r.hold(own[0], func(ctx context.Context, name manifest.Name) error { return sleepFor(ctx, 5*time.Second) })
+		r.hold(own[1], func(_ context.Context, name manifest.Name) error {
+			if name.Segment > 3 {
+				return errDown
+			}
+			return nil
+		})
+		r.mustPut(testKey, bytesOf(1, linkTest))
+	})
+}
+
 // A backend that was slow for a moment gets shards again, of the same store.
 func TestLaneIsOpenedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
