@@ -30,15 +30,18 @@ type Cause struct {
 	Err     error
 }
 
+// Error names each backend once, with the first of its reasons.
 func (e *QuorumError) Error() string {
 	text := fmt.Sprintf("%d of at least %d %s", e.Have, e.Need, e.What)
-	for i, c := range e.Causes {
-		sep := ": "
-		if i > 0 {
-			sep = "; "
+	sep, said := ": ", map[string]bool{}
+	for _, c := range e.Causes {
+		if said[c.Backend] {
+			continue
 		}
+		said[c.Backend] = true
 		line, _, _ := strings.Cut(c.Err.Error(), "\n")
-		text += sep + c.Backend + ": " + line
+		text += sep + c.Backend + ": " + strings.TrimPrefix(line, c.Backend+": ")
+		sep = "; "
 	}
 	return text
 }
