@@ -42,13 +42,13 @@ func (c *checker) choose() bool {
 // check looks at an uploaded file anew, for stores that report no hash: what rclone says of an
 // upload is often only what it has sent.
 func (r *Rclone) check(ctx context.Context, f fs.Fs, j *Job, up *upload, o fs.Object) (err error) {
-	if !isDAV(f) { // which has looked
+	if !isDAV(f) { // which has looked, and its size was compared
 		if o, err = r.lookTwice(ctx, f, j, up.name); err != nil {
 			return err
 		}
-	}
-	if o.Size() != up.size {
-		return fmt.Errorf("stored %d bytes of %d", o.Size(), up.size)
+		if o.Size() != up.size {
+			return fmt.Errorf("stored %d bytes of %d", o.Size(), up.size)
+		}
 	}
 	if f.Features().IsLocal || up.size == 0 || !r.checker.choose() {
 		return nil

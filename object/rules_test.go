@@ -229,19 +229,27 @@ func TestDeepRepairReadsAll(t *testing.T) {
 	}
 }
 
+// stray turns a shard into a copy on another backend that nobody has named, as
+// path there.
+func (r *rig) stray() (from, free int, path string) {
+	r.t.Helper()
+	m := r.manifestOf(testKey)
+	from, free = r.index(m.Backends()[0]), r.free(testKey)
+	was := r.stored(from, testKey, manifest.KindShard)[0]
+	name := r.name(from, was)
+	name.Copy = manifest.NewCopyID()
+	path = r.pool[free].path(m.Object, name)
+	r.mem[free].Set(path, r.mem[from].Files()[was])
+	r.mem[from].Delete(was)
+	return from, free, path
+}
+
 // A copy that nobody named counts only if it is what was stored.
 func TestRepairAdoptsNoDamage(t *testing.T) {
 	r := newRig(t, 2, 1, 4)
 	r.mustPut(testKey, bytesOf(1, 5000))
-	m, free := r.manifestOf(testKey), r.free(testKey)
-	from := r.index(m.Backends()[0])
-	path := r.stored(from, testKey, manifest.KindShard)[0]
-	name := r.name(from, path)
-	name.Copy = manifest.NewCopyID()
-	stray := r.pool[free].path(m.Object, name)
-	r.mem[free].Set(stray, r.mem[from].Files()[path])
+	_, free, stray := r.stray()
 	r.mem[free].Corrupt(stray)
-	r.mem[from].Delete(path)
 	r.mustRepair(testKey, RepairOptions{})
 	if h := r.mustScrub(testKey, true); !h.Whole() {
 		t.Errorf("%+v", h)
@@ -336,13 +344,7 @@ func TestMoveFailsWhole(t *testing.T) {
 func TestRepairKeepsWhatItFound(t *testing.T) {
 	r := newRig(t, 2, 1, 4)
 	r.mustPut(testKey, bytesOf(1, 5000))
-	m, free := r.manifestOf(testKey), r.free(testKey)
-	from := r.index(m.Backends()[0])
-	path := r.stored(from, testKey, manifest.KindShard)[0]
-	name := r.name(from, path)
-	name.Copy = manifest.NewCopyID()
-	r.mem[free].Set(r.pool[free].path(m.Object, name), r.mem[from].Files()[path])
-	r.mem[from].Delete(path)
+	from, free, _ := r.stray()
 	r.before(manifest.KindMove, func() { r.mark(from, manifest.KindTombstone) })
 	if _, err := r.Repair(ctx, testKey, RepairOptions{}, r.job()); err == nil {
 		t.Error("repaired, and it is being removed")

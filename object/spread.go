@@ -32,6 +32,8 @@ type lane struct {
 	until  time.Time     // given up until then
 }
 
+func (l *lane) givenUp() bool { return time.Now().Before(l.until) }
+
 func newLanes(ctx context.Context, n int) *lanes {
 	l := &lanes{parent: ctx, all: make([]lane, n)}
 	for i := range l.all {
@@ -54,7 +56,7 @@ func (l *lanes) way(i int) context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	lane := &l.all[i]
-	if !lane.until.IsZero() && !time.Now().Before(lane.until) {
+	if !lane.until.IsZero() && !lane.givenUp() {
 		lane.ctx, lane.cancel = context.WithCancelCause(l.parent)
 		lane.until = time.Time{}
 	}
@@ -64,15 +66,15 @@ func (l *lanes) way(i int) context.Context {
 func (l *lanes) open(i int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !time.Now().Before(l.all[i].until)
+	return !l.all[i].givenUp()
 }
 
 // reopen has what was given up tried again, however slow it is.
 func (l *lanes) reopen(i int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Now().Before(l.all[i].until) {
-		l.all[i].until = time.Now()
+	if lane := &l.all[i]; lane.givenUp() {
+		lane.until = time.Now()
 	}
 }
 
@@ -80,7 +82,7 @@ func (l *lanes) giveUp(i int, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	lane := &l.all[i]
-	if time.Now().Before(lane.until) {
+	if lane.givenUp() {
 		return
 	}
 	lane.cancel(why)
