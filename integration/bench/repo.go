@@ -78,7 +78,10 @@ func (p *repo) addFiles(name string, files int, size int64, seed uint64) error {
 // measure stores the files of a directory on a remote and gets them back, and
 // leaves nothing there.
 func (p *repo) measure(s sheet, remote, name, prefix string) error {
-	settle()
+	memory := p.rig.b.bytes(3 * giB) // a copy of the largest object and its shards
+	if err := settle(memory); err != nil {
+		return err
+	}
 	up, err := seconds(func() error { return p.annex("copy", "-q", "-J1", "--to", remote, name) })
 	if err != nil {
 		return err
@@ -86,7 +89,9 @@ func (p *repo) measure(s sheet, remote, name, prefix string) error {
 	if err := p.annex("drop", "-q", "--force", name); err != nil {
 		return err
 	}
-	settle()
+	if err := settle(memory); err != nil {
+		return err
+	}
 	down, err := seconds(func() error { return p.annex("get", "-q", "-J1", "--from", remote, name) })
 	if err != nil {
 		return err
