@@ -88,6 +88,11 @@ func fileName(key string) string {
 	return strings.NewReplacer("&", "&a", "%", "&s", ":", "&c", "/", "%").Replace(key)
 }
 
+// keyOf is the other way round.
+func keyOf(fileName string) string {
+	return strings.NewReplacer("&a", "&", "&s", "%", "&c", ":", "%", "/").Replace(fileName)
+}
+
 // open opens the store of the repository's remote, or of the layout named.
 func (a *app) open(cmd *cobra.Command) (*clone.Pool, error) {
 	if a.layout == "" {
@@ -102,7 +107,7 @@ func (a *app) open(cmd *cobra.Command) (*clone.Pool, error) {
 		if err != nil {
 			return nil, err
 		}
-		return clone.Connect(v, set.Layout, nil)
+		return clone.Connect(v, set.Layout, r.dir.Journal())
 	}
 	found, err := a.discover(cmd)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -148,6 +149,21 @@ func unescape(value string) string {
 		}
 		return string(rune(code))
 	})
+}
+
+// annexKeys returns the keys that git-annex knows, by the names of their
+// location logs (git-annex, doc/internals: "XXX/YYY/KEY.log" on its branch).
+func annexKeys(ctx context.Context) (keys []string, err error) {
+	out, err := git(ctx, "ls-tree", "-r", "-z", "--name-only", "git-annex")
+	if err != nil {
+		return nil, fmt.Errorf("list the keys of git-annex: %w", err)
+	}
+	for name := range strings.SplitSeq(out, "\x00") {
+		if key, ok := strings.CutSuffix(path.Base(name), ".log"); ok && strings.Contains(name, "/") {
+			keys = append(keys, keyOf(key))
+		}
+	}
+	return keys, nil
 }
 
 // fromGit returns the settings that git has.

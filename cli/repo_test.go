@@ -75,5 +75,8 @@ func TestFileName(t *testing.T) {
 		if got := fileName(key); got != want || strings.Contains(got, "/") {
 			t.Errorf("%s: %s, want %s", key, got, want)
 		}
+		if got := keyOf(want); got != key {
+			t.Errorf("%s: %s, want %s", want, got, key)
+		}
 	}
 }

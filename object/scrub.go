@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Health is what was found of one object.
@@ -140,7 +141,17 @@ func (h Health) String() string {
 	case h.Whole():
 		return "whole"
 	}
-	text := fmt.Sprintf("%d of %d shards missing, %d damaged, %d on silent backends, %d of %d copies of the manifest", h.Missing, h.Shards, h.Damaged, h.Silent, h.Copies, h.Need)
+	var parts []string
+	add := func(n int, format string, args ...any) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
+	}
+	add(h.Missing, "%d of %d shards missing", h.Missing, h.Shards)
+	add(h.Damaged, "%d of %d shards damaged", h.Damaged, h.Shards)
+	add(h.Silent, "%d of %d shards on silent backends", h.Silent, h.Shards)
+	add(h.Need-h.Copies, "%d of %d copies of the manifest", h.Copies, h.Need)
+	text := strings.Join(parts, ", ")
 	if h.Spare < 0 {
 		return text + ": not to be had now"
 	}

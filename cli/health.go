@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"shardraid/clone"
+	"shardraid/object"
+)
+
+func (a *app) scrubCommand() *cobra.Command {
+	var o object.ScrubOptions
+	var all bool
+	cmd := a.withoutGit(&cobra.Command{
+		Use: "scrub [KEY...]", Short: "is everything that is stored whole?",
+		Long: `Asks every backend what it has of all files, or of these keys, and changes nothing. Prints a line for each that is not whole, the most endangered first: key, what is wrong; with a tab between them. The exit code is 0 if all are whole.
+
+Without --deep it believes the sizes that backends list; --deep reads every shard.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.onPool(cmd, func(pool *clone.Pool) error {
+				findings, err := a.scrub(cmd, pool, args, o)
+				if err != nil {
+					return err
+				}
+				for _, f := range findings {
+					if all || !isWhole(f) {
+						show(cmd, f.Key+"\t"+describe(f))
+					}
+				}
+				note(cmd, "%s", tally(findings))
+				if slices.ContainsFunc(findings, func(f object.Finding) bool { return !isWhole(f) }) {
+					return errors.New("not everything is whole: run shardraid repair when all backends answer that still exist")
+				}
+				return nil
+			})
+		},
+	})
+	cmd.Flags().BoolVar(&o.Deep, "deep", false, "read every shard: all that is stored is downloaded")
+	cmd.Flags().BoolVar(&all, "all", false, "print those that are whole, too")
+	return cmd
+}
+
+func (a *app) repairCommand() *cobra.Command {
+	var o object.RepairOptions
+	var dryRun bool
+	cmd := a.withoutGit(&cobra.Command{
+		Use: "repair [KEY...]", Short: "bring back what backends have lost",
+		Long: `Looks at all files, or at these keys, and rebuilds the shards and records that are missing, the most endangered files first. What lies on a backend that only does not answer is left to it, unless it is named with --lost. It may be stopped and run again at any time, also while other clones store and remove.
+
+Prints a line for each file that was not whole: key, what became of it; with a tab between them. The exit code is 0 if all are whole now.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.onPool(cmd, func(pool *clone.Pool) error { return a.repair(cmd, pool, args, o, dryRun) })
+		},
+	})
+	cmd.Flags().BoolVar(&o.Deep, "deep", false, "read every shard to find damage that does not show: all that is stored is downloaded")
+	cmd.Flags().StringSliceVar(&o.Lost, "lost", nil, "backends that will not come back: rebuild elsewhere what they had")
+	cmd.Flags().StringSliceVar(&o.Emptied, "emptied", nil, "backends that answer and have really lost much: refill them")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what is not whole")
+	return cmd
+}
+
+func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.RepairOptions, dryRun bool) error {
+	findings, err := a.scrub(cmd, pool, keys, object.ScrubOptions{Deep: o.Deep})
+	if err != nil {
+		return err
+	}
+	bad := notWhole(findings)
+	if dryRun {
+		for _, f := range bad {
+			show(cmd, f.Key+"\t"+describe(f))
+		}
+		note(cmd, "%s", tally(findings))
+		return nil
+	}
+	var todo []string
+	for _, f := range bad {
+		todo = append(todo, f.Key)
+	}
+	p := startProgress(cmd, "repaired", len(todo))
+	var after []object.Finding
+	err = pool.RepairAll(cmd.Context(), todo, o, a.job(cmd), func(f object.Finding) {
+		after = append(after, f)
+		p.step()
+		show(cmd, f.Key+"\t"+describe(f))
+	})
+	p.end()
+	if err != nil {
+		return fmt.Errorf("stopped after %d of %d files, nothing is lost by that, run it again: %w", len(after), len(todo), err)
+	}
+	note(cmd, "%d of %d files were whole; of the others: %s", len(findings)-len(bad), len(findings), tally(after))
+	if len(notWhole(after)) > 0 {
+		return errors.New("not everything is whole: run it again when the backends answer that still exist, or name those that do not with --lost")
+	}
+	return nil
+}
+
+// scrub looks at the objects of some keys, or of all; the most endangered come
+// first.
+func (a *app) scrub(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.ScrubOptions) (findings []object.Finding, err error) {
+	if len(keys) == 0 {
+		if err := pool.List(cmd.Context(), a.job(cmd), func(l object.Listed) { keys = append(keys, l.Key) }); err != nil {
+			return nil, err
+		}
+	}
+	p := startProgress(cmd, "looked at", len(keys))
+	defer p.end()
+	err = pool.ScrubAll(cmd.Context(), keys, o, a.job(cmd), func(f object.Finding) {
+		findings = append(findings, f)
+		p.step()
+	})
+	slices.SortFunc(findings, func(a, b object.Finding) int {
+		return cmp.Or(cmp.Compare(a.Health.Spare, b.Health.Spare), cmp.Compare(a.Key, b.Key))
+	})
+	return findings, err
+}
+
+// onPool opens the store for what f does.
+func (a *app) onPool(cmd *cobra.Command, f func(*clone.Pool) error) error {
+	pool, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return f(pool)
+}
+
+func isWhole(f object.Finding) bool { return f.Err == nil && f.Health.Whole() }
+
+func notWhole(findings []object.Finding) []object.Finding {
+	return slices.DeleteFunc(slices.Clone(findings), isWhole)
+}
+
+func describe(f object.Finding) string {
+	if f.Err != nil {
+		return f.Err.Error()
+	}
+	return f.Health.String()
+}
+
+// tally counts what was found.
+func tally(findings []object.Finding) string {
+	whole, lost, failed := 0, 0, 0
+	for _, f := range findings {
+		switch {
+		case f.Err != nil:
+			failed++
+		case f.Health.Lost:
+			lost++
+		case f.Health.Whole():
+			whole++
+		}
+	}
+	return fmt.Sprintf("%d whole, %d not whole, %d lost, %d could not be looked at",
+		whole, len(findings)-whole-lost-failed, lost, failed)
+}
+
+func (a *app) gcCommand() *cobra.Command {
+	var o object.CollectOptions
+	cmd := &cobra.Command{
+		Use: "gc", Short: "delete what dead stores and cut off removals have left", Args: cobra.NoArgs,
+		Long: `Deletes the files of which nothing is needed any more: what was removed, or was stored again, while a backend was away, and what a store that died has left. The last is deleted 48 hours after this clone saw it first: run it again then. Every backend that is not named with --lost must answer.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.onPool(cmd, func(pool *clone.Pool) error {
+				keys, err := annexKeys(cmd.Context())
+				if err != nil {
+					return err
+				}
+				o.Keys = slices.Values(keys)
+				done, err := pool.Collect(cmd.Context(), o, a.job(cmd))
+				note(cmd, "%d files deleted; %d unfinished stores or removals are too young to tell; %d directories are of files that this repository does not know", done.Files, done.Young, done.Unknown)
+				if errors.Is(err, context.Canceled) {
+					return fmt.Errorf("stopped, run it again: %w", err)
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringSliceVar(&o.Lost, "lost", nil, "backends that will not come back")
+	return cmd
+}
