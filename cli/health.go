@@ -102,7 +102,8 @@ func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o obje
 // scrub looks at the objects of some keys, or of all; the most endangered come
 // first.
 func (a *app) scrub(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.ScrubOptions) (findings []object.Finding, err error) {
-	if len(keys) == 0 {
+	all := len(keys) == 0
+	if all {
 		if err := pool.List(cmd.Context(), a.job(cmd), func(l object.Listed) { keys = append(keys, l.Key) }); err != nil {
 			return nil, err
 		}
@@ -116,6 +117,9 @@ func (a *app) scrub(cmd *cobra.Command, pool *clone.Pool, keys []string, o objec
 	slices.SortFunc(findings, func(a, b object.Finding) int {
 		return cmp.Or(cmp.Compare(a.Health.Spare, b.Health.Spare), cmp.Compare(a.Key, b.Key))
 	})
+	if err == nil && all && a.repo != nil {
+		a.repo.dir.NoteScrub(o.Deep)
+	}
 	return findings, err
 }
 

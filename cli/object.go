@@ -103,6 +103,7 @@ func (a *app) open(cmd *cobra.Command) (*clone.Pool, error) {
 		if err != nil {
 			return nil, err
 		}
+		a.repo = r
 		set, v, err := r.opened(cmd)
 		if err != nil {
 			return nil, err

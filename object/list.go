@@ -18,8 +18,17 @@ type Listed struct {
 	Key       string
 	Size      int64
 	Placement Placement
+	// Health goes by the listings: it counts copies of the manifest that are
+	// there, and opens one.
+	Health Health
 	// Trouble says why the object could not be had now, "" if it could.
 	Trouble string
+}
+
+// listing is what all backends have.
+type listing struct {
+	errs []error             // by backend
+	dirs []map[string][]file // by backend and directory
 }
 
 // List finds all objects by what lies on the backends, and calls found for
@@ -27,27 +36,39 @@ type Listed struct {
 // manifest on m+1. It sees k shards of each segment in the listings; it reads
 // none of them.
 func (s *Store) List(ctx context.Context, job *Job, found func(Listed)) error {
-	all := &view{errs: make([]error, len(s.pool))}
-	dirs := make([]map[string][]file, len(s.pool)) // by backend and directory
+	all, err := s.listPool(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.quorum(&view{errs: all.errs}, nil); err != nil {
+		return err
+	}
+	return s.eachListed(ctx, all, job, found)
+}
+
+func (s *Store) listPool(ctx context.Context) (*listing, error) {
+	all := &listing{dirs: make([]map[string][]file, len(s.pool))}
 	all.errs = s.each(ctx, 0, func(ctx context.Context, i int, b *member) (err error) {
-		dirs[i], err = b.listAll(ctx)
+		all.dirs[i], err = b.listAll(ctx)
 		return err
 	})
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
-	if err := s.quorum(all, nil); err != nil {
-		return err
-	}
+	return all, nil
+}
+
+// eachListed calls found for every object of a listing.
+func (s *Store) eachListed(ctx context.Context, all *listing, job *Job, found func(Listed)) error {
 	seen := map[vault.ObjectID]bool{}
 	for i, b := range s.pool {
-		for dir, files := range dirs[i] {
+		for dir, files := range all.dirs[i] {
 			id, ok := s.identify(ctx, b, dir, files, job, manifest.KindManifest)
 			if !ok || seen[id] {
 				continue
 			}
 			seen[id] = true
-			if listed, ok := s.listed(ctx, id, all.errs, dirs, job); ok {
+			if listed, ok := s.listed(ctx, id, all, job); ok {
 				found(listed)
 			}
 			if err := ctx.Err(); err != nil {
@@ -123,14 +144,14 @@ func (s *Store) identify(ctx context.Context, b *member, dir string, files []fil
 
 // listed judges one object from the listings; ok is false for one that was
 // removed.
-func (s *Store) listed(ctx context.Context, id vault.ObjectID, errs []error, dirs []map[string][]file, job *Job) (l Listed, ok bool) {
-	v := &view{id: id, errs: slices.Clone(errs), files: make([][]file, len(s.pool)), incs: map[vault.Incarnation]*incarnation{}}
+func (s *Store) listed(ctx context.Context, id vault.ObjectID, all *listing, job *Job) (l Listed, ok bool) {
+	v := &view{id: id, errs: slices.Clone(all.errs), files: make([][]file, len(s.pool)), incs: map[vault.Incarnation]*incarnation{}}
 	for i, b := range s.pool {
-		if errs[i] != nil {
+		if all.errs[i] != nil {
 			v.silent++
 			continue
 		}
-		v.files[i] = dirs[i][b.names.Dir(id)]
+		v.files[i] = all.dirs[i][b.names.Dir(id)]
 		for _, f := range v.files[i] {
 			v.sort(i, f)
 		}
@@ -138,7 +159,7 @@ func (s *Store) listed(ctx context.Context, id vault.ObjectID, errs []error, dir
 	v.bound()
 	s.openRecords(ctx, v, 1, job)
 	for _, inc := range s.candidates(v) {
-		l = Listed{Key: inc.manifest.Key, Size: inc.manifest.Size, Placement: s.placement(inc)}
+		l = Listed{Key: inc.manifest.Key, Size: inc.manifest.Size, Placement: s.placement(inc), Health: s.health(v, inc, nil, nil, inc.listedCopies())}
 		st, err := s.judge(v, inc)
 		if st < readable {
 			l.Trouble = fmt.Sprint(err)
@@ -148,6 +169,18 @@ func (s *Store) listed(ctx context.Context, id vault.ObjectID, errs []error, dir
 		return l, true
 	}
 	return l, ok
+}
+
+// listedCopies counts the backends that have a copy of the manifest which has
+// not proved to be damaged.
+func (inc *incarnation) listedCopies() int {
+	var have []int
+	for _, at := range inc.copies {
+		if !slices.Contains(inc.broken, at.backend) {
+			have = addBackend(have, at.backend)
+		}
+	}
+	return len(have)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

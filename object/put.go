@@ -382,7 +382,7 @@ func (s *Store) storedAlready(ctx context.Context, v *view, src io.ReaderAt, siz
 // complete reports whether every shard of an incarnation is there, each on a
 // backend of its own.
 func (s *Store) complete(v *view, inc *incarnation) bool {
-	h := s.health(v, inc, nil, nil)
+	h := s.health(v, inc, nil, nil, len(inc.valid))
 	return h.Missing+h.Damaged+h.Silent == 0
 }
 

@@ -77,7 +77,7 @@ func (s *Store) named(names []string) (indexes []int, err error) {
 
 func (s *Store) repairIncarnation(ctx context.Context, v *view, inc *incarnation, lost, emptied []int, deep bool, job *Job) (Health, error) {
 	if err := s.restoreCopies(ctx, v, inc, job); err != nil {
-		return s.health(v, inc, nil, nil), err
+		return s.health(v, inc, nil, nil, len(inc.valid)), err
 	}
 	r := &relocation{store: s, job: job, v: v, inc: inc, lost: lost, emptied: emptied}
 	damaged := map[place]bool{}
@@ -87,20 +87,20 @@ func (s *Store) repairIncarnation(ctx context.Context, v *view, inc *incarnation
 			errs = append(errs, r.repairSegment(ctx, i, missing, deep, damaged), r.step(ctx))
 		}
 		if errors.Is(joinLine(errs), errInterfered) {
-			return s.health(v, inc, damaged, nil), errInterfered
+			return s.health(v, inc, damaged, nil, len(inc.valid)), errInterfered
 		}
 		if ctx.Err() != nil {
-			return s.health(v, inc, damaged, nil), context.Cause(ctx)
+			return s.health(v, inc, damaged, nil, len(inc.valid)), context.Cause(ctx)
 		}
 		job.progress(inc.manifest.Offset(i))
 	}
 	errs = append(errs, r.flush(ctx))
 	errs = append(errs, s.restoreMoves(ctx, v, inc))
 	if err := joinLine(errs); err != nil {
-		return s.health(v, inc, damaged, nil), err
+		return s.health(v, inc, damaged, nil, len(inc.valid)), err
 	}
 	s.dropBroken(ctx, v, inc, job)
-	return s.health(v, inc, damaged, nil), nil
+	return s.health(v, inc, damaged, nil, len(inc.valid)), nil
 }
 
 // missing returns the shards of a segment that have no backend of their own:

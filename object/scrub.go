@@ -58,7 +58,7 @@ func (s *Store) Scrub(ctx context.Context, key string, o ScrubOptions, job *Job)
 			return Health{}, err
 		}
 	}
-	return s.health(v, inc, damaged, unread), nil
+	return s.health(v, inc, damaged, unread, len(inc.valid)), nil
 }
 
 // best returns the incarnation that a reader would take, be it lost, or why
@@ -99,10 +99,11 @@ func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i i
 	return nil
 }
 
-// health counts what a look has found of an incarnation.
-func (s *Store) health(v *view, inc *incarnation, damaged, unread map[place]bool) Health {
+// health counts what a look has found of an incarnation, of whose manifest there
+// are so many good copies.
+func (s *Store) health(v *view, inc *incarnation, damaged, unread map[place]bool, copies int) Health {
 	m := inc.manifest
-	h := Health{Key: m.Key, Size: m.Size, Spare: m.Parity, Copies: len(inc.valid), Need: s.parity + 1}
+	h := Health{Key: m.Key, Size: m.Size, Spare: m.Parity, Copies: copies, Need: s.parity + 1}
 	for i, seg := range m.Segments {
 		h.Shards += len(seg.Shards)
 		good, silent := 0, 0

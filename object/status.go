@@ -1,0 +1,108 @@
+package object
+
+import (
+	"context"
+	"sync"
+
+	"shardraid/layout"
+)
+
+// Status is what a person should know of a pool at one time.
+type Status struct {
+	Backends     []BackendStatus
+	Data, Parity int // of what is stored now
+	// Usable is how many more bytes of files fit, -1 where no backend says how
+	// much is free. A backend that does not say counts as full.
+	Usable int64
+	// Objects could be listed; Unsure says why not all of them may be, nil if
+	// they are.
+	Objects, Bytes int64
+	Unsure         error
+	Lost           int // cannot come back
+	Unreadable     int // cannot be had now
+	Whole          int
+	Degraded       map[int]int // not whole, by how many more backends may be lost for sure
+}
+
+// BackendStatus is what is known of one backend.
+type BackendStatus struct {
+	Name, ID, Domain string
+	State            layout.State
+	Err              error // why it does not answer, nil if it does
+	Files, Used      int64 // what we have there, in bytes; not markers and settings
+	Free             int64 // in bytes, -1 where it does not say
+}
+
+// Status lists every backend and judges every object by that.
+func (s *Store) Status(ctx context.Context, job *Job) (*Status, error) {
+	free := make(chan []int64, 1)
+	go func() { free <- s.free(ctx) }()
+	all, err := s.listPool(ctx)
+	bytes := <-free
+	if err != nil {
+		return nil, err
+	}
+	st := &Status{Data: s.layout.Data, Parity: s.layout.Parity, Unsure: s.quorum(&view{errs: all.errs}, nil), Degraded: map[int]int{}}
+	for i, b := range s.pool {
+		is := BackendStatus{Name: b.Name, ID: b.ID, Domain: b.Domain, State: b.State, Err: all.errs[i], Free: bytes[i]}
+		for _, files := range all.dirs[i] {
+			for _, f := range files {
+				is.Files++
+				is.Used += max(f.size, 0)
+			}
+		}
+		st.Backends = append(st.Backends, is)
+	}
+	st.Usable = s.usable(st.Backends)
+	return st, s.eachListed(ctx, all, job, st.add)
+}
+
+func (st *Status) add(l Listed) {
+	st.Objects++
+	st.Bytes += l.Size
+	switch {
+	case l.Health.Lost:
+		st.Lost++
+	case l.Trouble != "":
+		st.Unreadable++
+	case l.Health.Whole():
+		st.Whole++
+	default:
+		st.Degraded[l.Health.Spare]++
+	}
+}
+
+// free asks every backend how much may still be stored, -1 where it does not
+// say.
+func (s *Store) free(ctx context.Context) []int64 {
+	free := make([]int64, len(s.pool))
+	var asked sync.WaitGroup
+	for i, b := range s.pool {
+		free[i] = -1
+		if b.store == nil {
+			continue
+		}
+		asked.Go(func() {
+			if n, err := b.store.Free(ctx); err == nil {
+				free[i] = n
+			}
+		})
+	}
+	asked.Wait()
+	return free
+}
+
+func (s *Store) usable(backends []BackendStatus) int64 {
+	var free []int64
+	var domains []string
+	for _, b := range backends {
+		if b.Free >= 0 && b.State == layout.Active && b.Err == nil {
+			free = append(free, max(0, b.Free-recordRoom))
+			domains = append(domains, b.Domain)
+		}
+	}
+	if len(free) == 0 {
+		return -1
+	}
+	return layout.Capacity(free, domains, s.layout.Data, s.layout.Parity)
+}
