@@ -33,7 +33,7 @@ Without --deep it believes the sizes that backends list; --deep reads every shar
 					}
 				}
 				note(cmd, "%s", tally(findings))
-				if slices.ContainsFunc(findings, func(f object.Finding) bool { return !isWhole(f) }) {
+				if len(notWhole(findings)) > 0 {
 					return errors.New("not everything is whole: run shardraid repair when all backends answer that still exist")
 				}
 				return nil

@@ -51,7 +51,7 @@ type status struct {
 	Bytes    int64           `json:"bytes"`
 	Usable   *int64          `json:"usable"`   // null where no backend says how much is free
 	Unlisted string          `json:"unlisted"` // why there may be more objects; "" if there are not
-	Whole    int             `json:"whole"`    //
+	Whole    int             `json:"whole"`
 	Degraded map[int]int     `json:"degraded"` // objects, by how many more backends may be lost
 	NotNow   int             `json:"not_now"`  // objects that cannot be had now
 	Lost     int             `json:"lost"`     // objects that cannot come back

@@ -2,7 +2,7 @@ package object
 
 import (
 	"context"
-	"sync"
+	"slices"
 
 	"shardraid/layout"
 )
@@ -75,20 +75,14 @@ func (st *Status) add(l Listed) {
 // free asks every backend how much may still be stored, -1 where it does not
 // say.
 func (s *Store) free(ctx context.Context) []int64 {
-	free := make([]int64, len(s.pool))
-	var asked sync.WaitGroup
-	for i, b := range s.pool {
-		free[i] = -1
-		if b.store == nil {
-			continue
+	free := slices.Repeat([]int64{-1}, len(s.pool))
+	s.each(ctx, 0, func(ctx context.Context, i int, b *member) error {
+		n, err := b.store.Free(ctx)
+		if err == nil {
+			free[i] = n
 		}
-		asked.Go(func() {
-			if n, err := b.store.Free(ctx); err == nil {
-				free[i] = n
-			}
-		})
-	}
-	asked.Wait()
+		return err
+	})
 	return free
 }
 
