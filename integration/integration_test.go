@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,7 +84,7 @@ func run(t *testing.T, pattern string) {
 		Files: files,
 		Setup: func(env *testscript.Env) error { return setup(env, bin) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"layout": writeLayout, "random": random, "damage": damage, "peak": peak, "sftpd": sftpd, "gpgkey": gpgKey, "killremote": killRemote,
+			"layout": writeLayout, "random": random, "damage": damage, "holders": holders, "peak": peak, "sftpd": sftpd, "gpgkey": gpgKey, "killremote": killRemote,
 			"nothingshared": nothingShared, "nosecrets": noSecrets, "tmpfs": tmpfs, "fill": fill, "await": await, "serve": serve, "toxic": toxic,
 		},
 	})
@@ -171,6 +172,30 @@ func damage(ts *testscript.TestScript, _ bool, args []string) {
 			return os.WriteFile(path, data, 0o644)
 		}))
 	}
+}
+
+// holders: holders DIR VARIABLE… sets the variables to the names of the first
+// directories below DIR that hold shards: placement is not the test's.
+func holders(ts *testscript.TestScript, _ bool, args []string) {
+	dirs, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*"))
+	ts.Check(err)
+	for _, dir := range dirs {
+		if len(args) > 1 && holdsShards(ts, dir) {
+			ts.Setenv(args[1], filepath.Base(dir))
+			args = args[1:]
+		}
+	}
+	if len(args) > 1 {
+		ts.Fatalf("not so many hold shards: %v", args[1:])
+	}
+}
+
+func holdsShards(ts *testscript.TestScript, dir string) (holds bool) {
+	ts.Check(filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		holds = holds || strings.Contains(filepath.Base(path), ".s.")
+		return err
+	}))
+	return holds
 }
 
 // gpgkey: gpgkey VARIABLE makes a key and sets the variable to its
