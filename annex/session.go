@@ -35,7 +35,7 @@ type Session struct {
 }
 
 func newSession(ctx context.Context, j *job) *Session {
-	return &Session{job: j, ctx: ctx, question: make(chan struct{}, 1), best: -1, sent: -1}
+	return &Session{job: j, ctx: ctx, question: make(chan struct{}, 1), best: -1, sent: -1, sentAt: time.Now()}
 }
 
 // Config returns the value of a setting of the remote, empty if it is unset.
@@ -112,8 +112,9 @@ func (s *Session) RemoteName() (string, error) {
 }
 
 // Progress reports how many bytes of the transfer's file, from its beginning,
-// are done. Reports that go back are dropped; others reach git-annex at once
-// or within a quarter of a second, the last one always.
+// are done. Reports that go back are dropped; others reach git-annex within a
+// quarter of a second, the last one always, with the reply if not before: each
+// line costs git-annex more than a small file costs us.
 func (s *Session) Progress(bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,7 +123,7 @@ func (s *Session) Progress(bytes int64) {
 	}
 	s.best = bytes
 	wait := progressEvery - time.Since(s.sentAt)
-	if s.sent < 0 || wait <= 0 {
+	if wait <= 0 {
 		s.sendProgress()
 	} else if s.sendSoon == nil {
 		s.sendSoon = time.AfterFunc(wait, func() {

@@ -15,7 +15,7 @@ func inStore(t *testing.T, call func(ctx context.Context, s *Session) error, tal
 	t.Helper()
 	converse(t, &fakeRemote{store: call}, func(ctx context.Context, p *peer) {
 		p.send("EXTENSIONS INFO GETGITREMOTENAME", "TRANSFER STORE k /ab")
-		p.expect("EXTENSIONS INFO GETGITREMOTENAME", "PROGRESS 3") // see fakeRemote
+		p.expect("EXTENSIONS INFO GETGITREMOTENAME")
 		talk(ctx, p)
 	})
 }
@@ -84,7 +84,7 @@ func TestParametersThatDoNotFit(t *testing.T) {
 		return s.SetConfig("a", "")
 	}
 	inStore(t, call, func(_ context.Context, p *peer) {
-		p.expect("SETCONFIG a ", "TRANSFER-SUCCESS STORE k")
+		p.expect("SETCONFIG a ", "PROGRESS 3", "TRANSFER-SUCCESS STORE k") // see fakeRemote
 	})
 }
 
@@ -106,8 +106,11 @@ func TestQuestionsAtOnce(t *testing.T) {
 		return nil
 	}
 	inStore(t, call, func(_ context.Context, p *peer) {
-		for range 3 {
+		for i := range 3 {
 			p.expect("GETCONFIG a")
+			if i == 0 {
+				p.expect("PROGRESS 3") // see fakeRemote
+			}
 			p.quiet()
 			p.send("VALUE v")
 		}

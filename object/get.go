@@ -150,7 +150,9 @@ func (s *Store) getSegments(ctx context.Context, v *view, inc *incarnation, out 
 	if err != nil {
 		return err
 	}
-	job.progress(m.Offset(first))
+	if first > 0 {
+		job.progress(m.Offset(first))
+	}
 	code, err := s.code(m.Data, m.Parity)
 	if err != nil {
 		return err
