@@ -47,6 +47,11 @@ type Store interface {
 	// in lower case.
 	List(ctx context.Context, dir string) ([]Entry, error)
 
+	// Hash returns the hash that the store reports of a file without reading it, as Put does.
+	// The error is errors.ErrUnsupported where it reports none; ErrNotFound when the file is
+	// not there.
+	Hash(ctx context.Context, name string) (hash string, err error)
+
 	// Remove removes the file; ErrNotFound when it is not there.
 	Remove(ctx context.Context, name string) error
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ func (a *app) scrubCommand() *cobra.Command {
 		Use: "scrub [KEY...]", Short: "is everything that is stored whole?",
 		Long: `Asks every backend what it has of all files, or of these keys, and changes nothing. Prints a line for each that is not whole, the most endangered first: key, what is wrong; with a tab between them. The exit code is 0 if all are whole.
 
-Without --deep it believes the sizes that backends list; --deep reads every shard.`,
+It believes the sizes that backends list. With --hashes it also compares the hashes that many of them keep, which downloads nothing; with --sample it reads a share of the shards that have no hash, others each time; with --deep it reads every shard.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.onPool(cmd, func(pool *clone.Pool) error {
 				findings, err := a.scrub(cmd, pool, args, o)
@@ -29,10 +30,10 @@ Without --deep it believes the sizes that backends list; --deep reads every shar
 				}
 				for _, f := range findings {
 					if all || !isWhole(f) {
-						show(cmd, f.Key+"\t"+describe(f))
+						a.showFinding(cmd, f)
 					}
 				}
-				note(cmd, "%s", tally(findings))
+				note(cmd, "%s%s", tally(findings), depth(findings, o))
 				if len(notWhole(findings)) > 0 {
 					return errors.New("not everything is whole: run shardraid repair when all backends answer that still exist")
 				}
@@ -41,38 +42,42 @@ Without --deep it believes the sizes that backends list; --deep reads every shar
 		},
 	})
 	cmd.Flags().BoolVar(&o.Deep, "deep", false, "read every shard: all that is stored is downloaded")
+	cmd.Flags().BoolVar(&o.Hashes, "hashes", false, "compare the hashes that backends report: nothing is downloaded for that")
+	cmd.Flags().Float64Var(&o.Sample, "sample", 0, "read this share (0 to 1) of the shards that no hash vouches for")
 	cmd.Flags().BoolVar(&all, "all", false, "print those that are whole, too")
-	return cmd
+	return a.withJSON(cmd)
 }
 
 func (a *app) repairCommand() *cobra.Command {
 	var o object.RepairOptions
-	var dryRun bool
+	var hashes, dryRun bool
 	cmd := a.withoutGit(&cobra.Command{
 		Use: "repair [KEY...]", Short: "bring back what backends have lost",
 		Long: `Looks at all files, or at these keys, and rebuilds the shards and records that are missing, the most endangered files first. What lies on a backend that only does not answer is left to it, unless it is named with --lost. It may be stopped and run again at any time, also while other clones store and remove.
 
 Prints a line for each file that was not whole: key, what became of it; with a tab between them. The exit code is 0 if all are whole now.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.onPool(cmd, func(pool *clone.Pool) error { return a.repair(cmd, pool, args, o, dryRun) })
+			return a.onPool(cmd, func(pool *clone.Pool) error { return a.repair(cmd, pool, args, o, hashes, dryRun) })
 		},
 	})
 	cmd.Flags().BoolVar(&o.Deep, "deep", false, "read every shard to find damage that does not show: all that is stored is downloaded")
+	cmd.Flags().BoolVar(&hashes, "hashes", false, "find damage by the hashes that backends report")
 	cmd.Flags().StringSliceVar(&o.Lost, "lost", nil, "backends that will not come back: rebuild elsewhere what they had")
 	cmd.Flags().StringSliceVar(&o.Emptied, "emptied", nil, "backends that answer and have really lost much: refill them")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what is not whole")
-	return cmd
+	return a.withJSON(cmd)
 }
 
-func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.RepairOptions, dryRun bool) error {
-	findings, err := a.scrub(cmd, pool, keys, object.ScrubOptions{Deep: o.Deep})
+func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.RepairOptions, hashes, dryRun bool) error {
+	findings, err := a.scrub(cmd, pool, keys, object.ScrubOptions{Deep: o.Deep, Hashes: hashes})
 	if err != nil {
 		return err
 	}
+	o.Deep = o.Deep || hashes // which shards of those that are not whole
 	bad := notWhole(findings)
 	if dryRun {
 		for _, f := range bad {
-			show(cmd, f.Key+"\t"+describe(f))
+			a.showFinding(cmd, f)
 		}
 		note(cmd, "%s", tally(findings))
 		return nil
@@ -85,8 +90,8 @@ func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o obje
 	var after []object.Finding
 	err = pool.RepairAll(cmd.Context(), todo, o, a.job(cmd), func(f object.Finding) {
 		after = append(after, f)
-		p.step()
-		show(cmd, f.Key+"\t"+describe(f))
+		p.step(f.Health.Size)
+		a.showFinding(cmd, f)
 	})
 	p.end()
 	if err != nil {
@@ -112,15 +117,31 @@ func (a *app) scrub(cmd *cobra.Command, pool *clone.Pool, keys []string, o objec
 	defer p.end()
 	err = pool.ScrubAll(cmd.Context(), keys, o, a.job(cmd), func(f object.Finding) {
 		findings = append(findings, f)
-		p.step()
+		p.step(f.Health.Size)
 	})
 	slices.SortFunc(findings, func(a, b object.Finding) int {
-		return cmp.Or(cmp.Compare(a.Health.Spare, b.Health.Spare), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(byDanger(a.Health, b.Health), cmp.Compare(a.Key, b.Key))
 	})
 	if err == nil && all && a.repo != nil {
 		a.repo.dir.NoteScrub(o.Deep)
 	}
 	return findings, err
+}
+
+// depth says how many shards were more than listed, and what a sample is worth.
+func depth(findings []object.Finding, o object.ScrubOptions) string {
+	if !o.Hashes && o.Sample == 0 && !o.Deep {
+		return ""
+	}
+	checked, shards := 0, 0
+	for _, f := range findings {
+		checked, shards = checked+f.Health.Checked, shards+f.Health.Shards
+	}
+	text := fmt.Sprintf("; %d of %d shards were compared by hash or read", checked, shards)
+	if p := o.Sample; p > 0 && p < 1 && !o.Deep {
+		text += fmt.Sprintf("; of those without a hash a sample: damage to %.0f of them would have shown with 95 %%", math.Ceil(math.Log(0.05)/math.Log(1-p)))
+	}
+	return text
 }
 
 // onPool opens the store for what f does.
@@ -131,6 +152,11 @@ func (a *app) onPool(cmd *cobra.Command, f func(*clone.Pool) error) error {
 	}
 	defer pool.Close()
 	return f(pool)
+}
+
+// byDanger puts those first that may lose the fewest backends.
+func byDanger(a, b object.Health) int {
+	return cmp.Or(cmp.Compare(a.Spare, b.Spare), cmp.Compare(a.Key, b.Key))
 }
 
 func isWhole(f object.Finding) bool { return f.Err == nil && f.Health.Whole() }
@@ -176,7 +202,7 @@ func (a *app) gcCommand() *cobra.Command {
 				}
 				o.Keys = slices.Values(keys)
 				done, err := pool.Collect(cmd.Context(), o, a.job(cmd))
-				note(cmd, "%d files deleted; %d unfinished stores or removals are too young to tell; %d directories are of files that this repository does not know", done.Files, done.Young, done.Unknown)
+				a.showCollected(cmd, done, o.DryRun)
 				if errors.Is(err, context.Canceled) {
 					return fmt.Errorf("stopped, run it again: %w", err)
 				}
@@ -185,5 +211,18 @@ func (a *app) gcCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringSliceVar(&o.Lost, "lost", nil, "backends that will not come back")
-	return cmd
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "only say how much would be deleted")
+	return a.withJSON(cmd)
+}
+
+func (a *app) showCollected(cmd *cobra.Command, done object.Collected, dryRun bool) {
+	if a.json {
+		a.line(cmd, map[string]int{"files": done.Files, "young": done.Young, "unknown": done.Unknown, "failed": done.Failed}, "")
+		return
+	}
+	deleted := "deleted"
+	if dryRun {
+		deleted = "would be deleted"
+	}
+	note(cmd, "%d files %s; %d unfinished stores or removals are too young to tell; %d directories are of files that this repository does not know", done.Files, deleted, done.Young, done.Unknown)
 }

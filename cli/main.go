@@ -50,7 +50,7 @@ func commands(name string, failed *bool) *cobra.Command {
 		},
 	}
 	root.PersistentFlags().StringVar(&a.remote, "remote", "", "name of the git-annex remote (not needed where there is one only)")
-	root.AddCommand(a.keyCommand(), a.layoutCommand(), a.listCommand(), a.getCommand(), a.statusCommand(), a.scrubCommand(), a.repairCommand(), a.gcCommand(), a.urlCommand(), &cobra.Command{
+	root.AddCommand(a.initCommand(), a.keyCommand(), a.layoutCommand(), a.listCommand(), a.getCommand(), a.explainCommand(), a.statusCommand(), a.scrubCommand(), a.repairCommand(), a.rebalanceCommand(), a.gcCommand(), a.urlCommand(), &cobra.Command{
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "shardraid", version) },
 	})
@@ -65,6 +65,7 @@ func group(name, short string) *cobra.Command {
 // app is what the flags say.
 type app struct {
 	remote string
+	json   bool
 	repo   *repo // in which the remote was found; nil outside of one
 
 	// outside of a repository

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -24,33 +25,39 @@ func (a *app) withoutGit(cmd *cobra.Command) *cobra.Command {
 }
 
 func (a *app) listCommand() *cobra.Command {
-	return a.withoutGit(&cobra.Command{
+	cmd := a.withoutGit(&cobra.Command{
 		Use: "list", Short: "list the keys of all files that are stored", Args: cobra.NoArgs,
 		Long: "Prints one line for each file: key, size in bytes, where it lies; with a tab between them. Which name a file had is known to git alone.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			pool, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer pool.Close()
-			var lines []string
+			var all []object.Listed
+			err := a.onPool(cmd, func(pool *clone.Pool) error {
+				return pool.List(cmd.Context(), a.job(cmd), func(l object.Listed) { all = append(all, l) })
+			})
+			slices.SortFunc(all, func(a, b object.Listed) int { return cmp.Compare(a.Key, b.Key) })
 			lost := 0
-			err = pool.List(cmd.Context(), a.job(cmd), func(l object.Listed) {
+			for _, l := range all {
 				where := strings.Join(l.Placement.Backends, ",")
 				if l.Trouble != "" {
 					lost++
 					where = "cannot be had now: " + l.Trouble
 				}
-				lines = append(lines, fmt.Sprintf("%s\t%d\t%s", l.Key, l.Size, where))
-			})
-			slices.Sort(lines)
-			show(cmd, lines...)
+				a.line(cmd, listed{l.Key, l.Size, l.Placement.Backends, l.Trouble}, fmt.Sprintf("%s\t%d\t%s", l.Key, l.Size, where))
+			}
 			if err == nil && lost > 0 {
-				err = fmt.Errorf("%d of %d files cannot be had now", lost, len(lines))
+				err = fmt.Errorf("%d of %d files cannot be had now", lost, len(all))
 			}
 			return err
 		},
 	})
+	return a.withJSON(cmd)
+}
+
+// listed is what --json prints of one file.
+type listed struct {
+	Key      string   `json:"key"`
+	Size     int64    `json:"size"`
+	Backends []string `json:"backends"`
+	Error    string   `json:"error"` // why it cannot be had now, "" if it can
 }
 
 func (a *app) getCommand() *cobra.Command {
@@ -108,7 +115,7 @@ func (a *app) open(cmd *cobra.Command) (*clone.Pool, error) {
 		if err != nil {
 			return nil, err
 		}
-		return clone.Connect(v, set.Layout, r.dir.Journal())
+		return r.dir.Connect(cmd.Context(), v, set.Layout)
 	}
 	found, err := a.discover(cmd)
 	if err != nil {

@@ -15,6 +15,7 @@ type progress struct {
 	out         io.Writer // nil where it is silent
 	verb        string
 	done, total int
+	bytes       int64
 	begun, last time.Time
 }
 
@@ -26,15 +27,19 @@ func startProgress(cmd *cobra.Command, verb string, total int) *progress {
 	return p
 }
 
-// step is called by one goroutine at a time.
-func (p *progress) step() {
+// step counts one file, of which so many bytes were dealt with. It is called by
+// one goroutine at a time.
+func (p *progress) step(bytes int64) {
 	p.done++
+	p.bytes += bytes
 	if p.out == nil || time.Since(p.last) < 200*time.Millisecond {
 		return
 	}
 	p.last = time.Now()
-	left := time.Duration(float64(time.Since(p.begun)) / float64(p.done) * float64(p.total-p.done))
-	fmt.Fprintf(p.out, "\r%s %d of %d files, %v left \033[K", p.verb, p.done, p.total, left.Round(time.Second))
+	took := time.Since(p.begun)
+	left := time.Duration(float64(took) / float64(p.done) * float64(p.total-p.done))
+	rate := float64(p.bytes) / took.Seconds()
+	fmt.Fprintf(p.out, "\r%s %d of %d files, %s, %s, %v left \033[K", p.verb, p.done, p.total, size(&p.bytes), speed(rate), left.Round(time.Second))
 }
 
 // end clears the line.

@@ -1,11 +1,12 @@
 package cli
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -18,7 +19,7 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	var asJSON bool
+	var file string
 	cmd := a.withoutGit(&cobra.Command{
 		Use: "status", Short: "how are the backends and what is stored?", Args: cobra.NoArgs,
 		Long: "Lists every backend, and shows what is stored and free there, how many files are whole, how much more fits, and what is left to do. It goes by what backends list, and reads one copy of each manifest.\n\nThe exit code is 0 if every file can be had and all backends answer that are not off.",
@@ -27,18 +28,19 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				if err := json.NewEncoder(cmd.OutOrStdout()).Encode(s); err != nil {
-					return err
-				}
+			if file != "" {
+				err = s.save(file)
 			} else {
-				s.print(cmd.OutOrStdout())
+				err = a.result(cmd, s, s.print)
+			}
+			if err != nil {
+				return err
 			}
 			return s.trouble()
 		},
 	})
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	return cmd
+	cmd.Flags().StringVar(&file, "html", "", "write a page for a browser to this file instead")
+	return a.withJSON(cmd)
 }
 
 // status is what the command shows; sizes are in bytes, speeds in bytes per
@@ -57,6 +59,8 @@ type status struct {
 	Lost     int             `json:"lost"`     // objects that cannot come back
 	Pending  int             `json:"pending"`  // objects that this clone has stored with shards missing
 	Scrubbed clone.Scrubbed  `json:"scrubbed"` // by this clone
+
+	files []object.Health // the most endangered first
 }
 
 type backendStatus struct {
@@ -86,19 +90,29 @@ func (a *app) status(cmd *cobra.Command) (*status, error) {
 		s.Data, s.Parity = st.Data, st.Parity
 		s.Objects, s.Bytes, s.Usable = st.Objects, st.Bytes, ifKnown(st.Usable)
 		s.Whole, s.Degraded, s.NotNow, s.Lost = st.Whole, st.Degraded, st.Unreadable, st.Lost
+		s.files = st.Each
+		slices.SortFunc(s.files, byDanger)
 		if st.Unsure != nil {
 			s.Unlisted = st.Unsure.Error()
 		}
 		for _, b := range st.Backends {
-			is := backendStatus{Name: b.Name, Domain: b.Domain, State: string(b.State), Files: b.Files, Used: b.Used, Free: ifKnown(b.Free), Speed: speeds[b.ID]}
-			if b.Err != nil {
-				is.Error = b.Err.Error()
-			}
-			s.Backends = append(s.Backends, is)
+			s.Backends = append(s.Backends, backendStatus{
+				Name: b.Name, Domain: b.Domain, State: string(b.State), Error: errorText(b.Err),
+				Files: b.Files, Used: b.Used, Free: ifKnown(b.Free), Speed: speeds[b.ID],
+			})
 		}
 		return nil
 	})
 	return s, err
+}
+
+// save writes the status as a page.
+func (s *status) save(file string) error {
+	var page bytes.Buffer
+	if err := writePage(&page, s, time.Now()); err != nil {
+		return err
+	}
+	return os.WriteFile(file, page.Bytes(), 0o644)
 }
 
 // ifKnown returns nil for what is below 0, which means not known.

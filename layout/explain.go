@@ -34,7 +34,7 @@ func (l *Layout) Explain() []string {
 	}
 	if quorum := l.WriteQuorum; quorum < shards {
 		lines = append(lines, fmt.Sprintf("  stored with %3d shards only             ", quorum)+
-			oddsRow(func(p float64) string { return fmt.Sprintf("%.1e", lossOf(ones(quorum), quorum-l.Data, p)) }))
+			oddsRow(func(p float64) string { return fmt.Sprintf("%.1e", Loss(ones(quorum), quorum-l.Data, p)) }))
 	}
 	if spare := l.room() - shards; spare > 0 {
 		lines = append(lines, fmt.Sprintf("%s to spare: so many may be down while files are stored whole", plural(spare, "backend")))
@@ -66,7 +66,7 @@ func noSpare(missing int) string {
 // LossByAccount returns the odds to lose a wholly stored object if each
 // account dies independently with probability p.
 func (l *Layout) LossByAccount(p float64) float64 {
-	return lossOf(ones(l.Data+l.Parity), l.Parity, p)
+	return Loss(ones(l.Data+l.Parity), l.Parity, p)
 }
 
 // LossByDomain returns the same if whole domains die, for an object that lies
@@ -80,7 +80,7 @@ func (l *Layout) LossByDomain(p float64) float64 {
 	var place func(counts []int, most, left int)
 	place = func(counts []int, most, left int) {
 		if left == 0 {
-			worst, tries = max(worst, lossOf(counts, l.Parity, p)), tries-1
+			worst, tries = max(worst, Loss(counts, l.Parity, p)), tries-1
 			return
 		}
 		rest := sizes[len(counts):]
@@ -113,9 +113,9 @@ func (l *Layout) room() (n int) {
 	return n
 }
 
-// lossOf returns the odds that more than spare shards are lost where group i
-// of counts[i] shards is lost with probability p.
-func lossOf(counts []int, spare int, p float64) float64 {
+// Loss returns the odds that more than spare shards are lost where group i of
+// counts[i] shards is lost with probability p.
+func Loss(counts []int, spare int, p float64) float64 {
 	odds := []float64{1} // by lost shards
 	for _, n := range counts {
 		next := make([]float64, len(odds)+n)

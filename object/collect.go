@@ -24,6 +24,9 @@ type CollectOptions struct {
 	// clone first saw them; 0 means 48 h, and that is the least that is safe
 	// beside other clones.
 	Grace time.Duration
+	// DryRun only counts what would be deleted; what would be condemned first
+	// is counted, too.
+	DryRun bool
 }
 
 // Collected is what a collection has done and left.
@@ -47,6 +50,7 @@ type collection struct {
 	job   *Job
 	lost  []int
 	grace time.Duration
+	dry   bool
 	seen  *seen
 	since time.Time // what is being deleted was looked at, or doomed, then
 	Collected
@@ -55,7 +59,7 @@ type collection struct {
 // Collect deletes what dead stores and cut off removals have left. It touches
 // no incarnation that has a manifest and was not removed or superseded.
 func (s *Store) Collect(ctx context.Context, o CollectOptions, job *Job) (done Collected, err error) {
-	c := &collection{store: s, job: job, grace: o.Grace}
+	c := &collection{store: s, job: job, grace: o.Grace, dry: o.DryRun}
 	if c.grace == 0 {
 		c.grace = defaultGrace
 	}
@@ -204,6 +208,10 @@ func (c *collection) object(ctx context.Context, id vault.ObjectID) error {
 	buried := c.store.finished(v, len(c.lost))
 	for _, inc := range buried {
 		before := len(inc.shards) + len(inc.copies) + len(inc.moveAt)
+		if c.dry {
+			c.Files += before
+			continue
+		}
 		if err := c.store.bury(ctx, v, inc, c.job); err != nil {
 			errs = append(errs, err)
 			continue
@@ -339,6 +347,10 @@ func (c *collection) hasGood(ctx context.Context, inc *incarnation, stray place)
 // condemn marks an incarnation without a manifest as doomed on every backend,
 // looks again, and deletes it. Its writer sees a marker before he succeeds.
 func (c *collection) condemn(ctx context.Context, v *view, inc *incarnation) error {
+	if c.dry {
+		c.Files += len(inc.shards) + len(inc.moveAt) + len(inc.copies)
+		return nil
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, deleteWithin, errors.New("the collection of an object took over an hour: run it again"))
 	defer cancel()
 	c.since = time.Now()
@@ -387,6 +399,10 @@ func (c *collection) doom(ctx context.Context, v *view, inc *incarnation) (own [
 // delete deletes files of which a look within the last hour has said that they
 // may go.
 func (c *collection) delete(ctx context.Context, v *view, files []place) error {
+	if c.dry {
+		c.Files += len(files)
+		return nil
+	}
 	failed := 0
 	for batch := range slices.Chunk(files, 32) {
 		if longerThan(deleteWithin, c.since) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -62,6 +63,14 @@ func TestCollectDeadStore(t *testing.T) {
 		first, err := r.Collect(ctx, CollectOptions{}, r.job())
 		if err != nil || first.Unknown == 0 {
 			t.Errorf("without keys: %+v, %v", first, err)
+		}
+		before := r.snapshot()
+		for _, old := range []bool{false, true} {
+			dry, err := r.Collect(ctx, CollectOptions{Keys: slices.Values([]string{"live", "0", "1", "2"}), DryRun: true}, r.job())
+			if err != nil || (dry.Files > 0) != old || !maps.Equal(before, r.snapshot()) {
+				t.Errorf("dry run: %+v, %v", dry, err)
+			}
+			time.Sleep(defaultGrace)
 		}
 		c := r.collect("live", "0", "1", "2", "never")
 		if c.Files == 0 || c.Young+c.Unknown+c.Failed > 0 {

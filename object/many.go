@@ -21,16 +21,22 @@ type Finding struct {
 // ScrubAll scrubs the objects of all keys, some at once, and calls found with
 // each, one at a time, in no order.
 func (s *Store) ScrubAll(ctx context.Context, keys []string, o ScrubOptions, job *Job, found func(Finding)) error {
-	return many(ctx, keys, found, func(key string) (Health, error) { return s.Scrub(ctx, key, o, job) })
+	return many(ctx, keys, found, func(key string) Finding {
+		h, err := s.Scrub(ctx, key, o, job)
+		return Finding{key, h, err}
+	})
 }
 
 // RepairAll repairs them likewise; they are begun in the order of the keys.
 func (s *Store) RepairAll(ctx context.Context, keys []string, o RepairOptions, job *Job, done func(Finding)) error {
-	return many(ctx, keys, done, func(key string) (Health, error) { return s.Repair(ctx, key, o, job) })
+	return many(ctx, keys, done, func(key string) Finding {
+		h, err := s.Repair(ctx, key, o, job)
+		return Finding{key, h, err}
+	})
 }
 
 // many stops early when ctx ends; what was cut off is not told of.
-func many(ctx context.Context, keys []string, tell func(Finding), do func(key string) (Health, error)) error {
+func many[T any](ctx context.Context, keys []string, tell func(T), do func(key string) T) error {
 	var mu sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(manyAtOnce)
@@ -39,13 +45,13 @@ func many(ctx context.Context, keys []string, tell func(Finding), do func(key st
 			break
 		}
 		g.Go(func() error {
-			h, err := do(key)
+			result := do(key)
 			if ctx.Err() != nil {
 				return nil
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			tell(Finding{key, h, err})
+			tell(result)
 			return nil
 		})
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"shardraid/vault"
 )
 
 // Move takes an object's shards from one backend to another, by name, or where
@@ -23,14 +25,40 @@ func (s *Store) Move(ctx context.Context, key, from, to string, job *Job) error 
 	if err != nil {
 		return err
 	}
-	v, err := s.look(ctx, s.vault.ObjectID(key), looking{prove: true, copies: len(s.pool)}, job)
+	not := map[int]bool{}
+	for i := range s.pool {
+		not[i] = i == ends[0] || len(ends) > 1 && i != ends[1]
+	}
+	choose := func(r *relocation, segment int, src source) (int, error) {
+		if src.at.backend != ends[0] {
+			return -1, nil
+		}
+		target := s.target(r.v, r.inc, segment, src.shard, not)
+		if target < 0 {
+			return -1, errNoTaker
+		}
+		return target, nil
+	}
+	return s.moveObject(ctx, s.vault.ObjectID(key), ends, ends[:1], choose, job)
+}
+
+// chooser says to which backend a shard goes from where it is, -1 if it stays.
+type chooser func(r *relocation, segment int, src source) (to int, err error)
+
+var errNoTaker = errors.New("no other backend may take it")
+
+// moveObject moves the shards of an object that choose says. The needed
+// backends must answer; of those that shall be emptied the manifest gets
+// independent.
+func (s *Store) moveObject(ctx context.Context, id vault.ObjectID, needed, emptied []int, choose chooser, job *Job) error {
+	v, err := s.look(ctx, id, looking{prove: true, copies: len(s.pool)}, job)
 	if err != nil {
 		return err
 	}
 	if err := s.quorum(v, nil); err != nil {
 		return err
 	}
-	for _, i := range ends {
+	for _, i := range needed {
 		if v.errs[i] != nil {
 			return fmt.Errorf("backend %s does not answer: %w", s.pool[i].Name, v.errs[i])
 		}
@@ -45,11 +73,11 @@ func (s *Store) Move(ctx context.Context, key, from, to string, job *Job) error 
 		}
 		found = true
 		r := &relocation{store: s, job: job, v: v, inc: inc}
-		if err := r.moveAll(ctx, ends); err != nil {
+		if err := r.moveAll(ctx, choose); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		errs = append(errs, r.spreadCopies(ctx, ends[0]))
+		errs = append(errs, r.spreadCopies(ctx, emptied))
 	}
 	if !found && len(errs) == 0 {
 		_, err := s.best(v)
@@ -58,14 +86,18 @@ func (s *Store) Move(ctx context.Context, key, from, to string, job *Job) error 
 	return joinLine(errs)
 }
 
-// spreadCopies makes sure that the manifest stands on m+1 other backends. The
-// copies on this one stay: two movers that each count on a copy which the other
-// deletes would leave too few.
-func (r *relocation) spreadCopies(ctx context.Context, from int) error {
+// spreadCopies makes sure that the manifest stands on m+1 backends that shall
+// not be emptied. The copies on those stay: two movers that each count on a copy
+// which the other deletes would leave too few.
+func (r *relocation) spreadCopies(ctx context.Context, emptied []int) error {
+	if len(emptied) == 0 {
+		return nil
+	}
 	s := r.store
-	rest := slices.DeleteFunc(slices.Clone(r.inc.valid), func(i int) bool { return i == from })
+	leaving := func(i int) bool { return slices.Contains(emptied, i) }
+	rest := slices.DeleteFunc(slices.Clone(r.inc.valid), leaving)
 	_, err := s.spread(r.v, r.inc, rest, "its manifest", func(b *member) error {
-		if b == s.pool[from] {
+		if leaving(s.index(b.ID)) {
 			return errors.New("it shall be emptied")
 		}
 		return s.putManifest(ctx, b, r.inc.manifest)
@@ -73,16 +105,15 @@ func (r *relocation) spreadCopies(ctx context.Context, from int) error {
 	return err
 }
 
-// moveAll moves what an incarnation has on ends[0], to ends[1] where there is
-// one.
-func (r *relocation) moveAll(ctx context.Context, ends []int) error {
+// moveAll moves what choose says of an incarnation.
+func (r *relocation) moveAll(ctx context.Context, choose chooser) error {
 	var errs []error
 	for i, seg := range r.inc.manifest.Segments {
 		for j := range seg.Shards {
 			places, _ := r.store.places(r.inc, i, j)
 			for _, at := range places {
-				if at.backend == ends[0] && r.store.hasSize(r.inc, at) {
-					errs = append(errs, r.moveShard(ctx, i, source{shard: j, at: at}, ends[1:]), r.step(ctx))
+				if r.store.hasSize(r.inc, at) {
+					errs = append(errs, r.moveShard(ctx, i, source{shard: j, at: at}, choose), r.step(ctx))
 				}
 			}
 			if ctx.Err() != nil {
@@ -93,16 +124,15 @@ func (r *relocation) moveAll(ctx context.Context, ends []int) error {
 	return joinLine(append(errs, r.flush(ctx)))
 }
 
-func (r *relocation) moveShard(ctx context.Context, i int, src source, to []int) error {
+func (r *relocation) moveShard(ctx context.Context, i int, src source, choose chooser) error {
 	s := r.store
-	where := fmt.Sprintf("move shard %d of segment %d from %s", src.shard, i, s.pool[src.at.backend].Name)
-	not := map[int]bool{src.at.backend: true}
-	for k := range s.pool {
-		not[k] = not[k] || len(to) > 0 && k != to[0]
+	to, err := choose(r, i, src)
+	if to < 0 && err == nil {
+		return nil
 	}
-	target := s.target(r.v, r.inc, i, src.shard, not)
-	if target < 0 {
-		return fmt.Errorf("%s: no other backend may take it", where)
+	where := fmt.Sprintf("move shard %d of segment %d from %s", src.shard, i, s.pool[src.at.backend].Name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", where, err)
 	}
 	buf, err := s.budget.acquire(ctx, shardSize(r.inc.manifest, i))
 	if err != nil {
@@ -112,7 +142,7 @@ func (r *relocation) moveShard(ctx context.Context, i int, src source, to []int)
 	if err := s.readShard(ctx, r.inc.manifest, src.at, buf); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
-	if err := r.put(ctx, i, src.shard, buf, target, src.at); err != nil {
+	if err := r.put(ctx, i, src.shard, buf, to, src.at); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	return nil

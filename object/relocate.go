@@ -207,24 +207,32 @@ func (r *relocation) takeBack(ctx context.Context, batch []relocated) {
 // or the next in the object's order that has no shard of the segment, within
 // the domain's share. It returns -1 where there is none.
 func (s *Store) target(v *view, inc *incarnation, segment, shard int, not map[int]bool) int {
-	crowded, perDomain := s.around(inc, segment, shard)
+	takers := s.takers(v, inc, segment, shard, not)
+	if len(takers) == 0 {
+		return -1
+	}
 	own := inc.manifest.Segments[segment].Shards[shard].Backend
-	var indexes []int
 	var candidates []layout.Candidate
-	for i, b := range s.pool {
-		if b.State != layout.Active || v.errs[i] != nil || not[i] || crowded[i] || perDomain[b.Domain] >= s.parity || !b.hasRoom(shardSize(inc.manifest, segment)) {
-			continue
-		}
+	for _, i := range takers {
+		b := s.pool[i]
 		if b.ID == own {
 			return i
 		}
-		indexes = append(indexes, i)
 		candidates = append(candidates, layout.Candidate{ID: b.ID, Weight: b.weight(), Domain: b.Domain})
 	}
-	if len(indexes) == 0 {
-		return -1
+	return takers[layout.Order(v.id, candidates)[0]]
+}
+
+// takers are the backends that may take a shard: active, with room, without
+// another shard of the segment, and of a domain that may have one more.
+func (s *Store) takers(v *view, inc *incarnation, segment, shard int, not map[int]bool) (indexes []int) {
+	crowded, perDomain := s.around(inc, segment, shard)
+	for i, b := range s.pool {
+		if b.State == layout.Active && v.errs[i] == nil && !not[i] && !crowded[i] && perDomain[b.Domain] < s.parity && b.hasRoom(shardSize(inc.manifest, segment)) {
+			indexes = append(indexes, i)
+		}
 	}
-	return indexes[layout.Order(v.id, candidates)[0]]
+	return indexes
 }
 
 // around says where records name other shards of a segment, and they are there,

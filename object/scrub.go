@@ -23,6 +23,9 @@ type Health struct {
 	Copies, Need int
 	// Lost: it could not be had if all silent backends came back.
 	Lost bool
+	// Checked are the shards that were read, or compared by the hash that their
+	// backend reports; of all others only the size was seen.
+	Checked int
 }
 
 // Whole reports whether nothing is missing.
@@ -32,7 +35,9 @@ func (h Health) Whole() bool {
 
 // ScrubOptions say how deep a scrub looks.
 type ScrubOptions struct {
-	Deep bool // read every shard, not only the listings
+	Hashes bool    // compare the hashes that backends report without reading
+	Sample float64 // read this share of the shards that have no such hash, drawn anew each time
+	Deep   bool    // read every shard
 }
 
 // Scrub looks what is left of an object and changes nothing. The error is that
@@ -49,16 +54,21 @@ func (s *Store) Scrub(ctx context.Context, key string, o ScrubOptions, job *Job)
 	if err != nil {
 		return Health{}, err
 	}
-	damaged, unread := map[place]bool{}, map[place]bool{}
+	found := newScrubbed()
 	for i := range inc.manifest.Segments {
-		if !o.Deep {
-			break
+		switch {
+		case o.Deep:
+			err = s.scrubSegment(ctx, v, inc, i, found, job)
+		case o.Hashes || o.Sample > 0:
+			err = s.sampleSegment(ctx, inc, i, o, found, job)
 		}
-		if err := s.scrubSegment(ctx, v, inc, i, damaged, unread, job); err != nil {
+		if err != nil {
 			return Health{}, err
 		}
 	}
-	return s.health(v, inc, damaged, unread, len(inc.valid)), nil
+	h := s.health(v, inc, found.damaged, found.unread, len(inc.valid))
+	h.Checked = found.checked
+	return h, nil
 }
 
 // best returns the incarnation that a reader would take, be it lost, or why
@@ -78,9 +88,17 @@ func (s *Store) best(v *view) (*incarnation, error) {
 	return nil, ErrAbsent
 }
 
+// scrubbed is what a scrub has found of shards beyond what is listed.
+type scrubbed struct {
+	damaged, unread map[place]bool
+	checked         int
+}
+
+func newScrubbed() *scrubbed { return &scrubbed{damaged: map[place]bool{}, unread: map[place]bool{}} }
+
 // scrubSegment reads all shards of a segment and notes those that are damaged,
 // and those that cannot be read.
-func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i int, damaged, unread map[place]bool, job *Job) error {
+func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i int, found *scrubbed, job *Job) error {
 	f, release, err := s.openFetch(ctx, v, inc, i, job)
 	if err != nil {
 		return err
@@ -88,11 +106,12 @@ func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i i
 	defer release()
 	f.read(ctx, f.code.Shards()) // what is missing shows in the listing
 	for _, src := range f.spoiled {
-		damaged[src.at] = true
+		found.damaged[src.at] = true
 	}
 	for _, src := range f.unread {
-		unread[src.at] = !f.have[src.shard]
+		found.unread[src.at] = !f.have[src.shard]
 	}
+	found.checked += f.count() + len(f.spoiled)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -226,4 +226,7 @@ func (b *simBackend) Remove(ctx context.Context, name string) error {
 }
 
 // Free is not asked of the driver: nobody waits for it.
+func (b *simBackend) Hash(ctx context.Context, name string) (string, error) {
+	return "", errors.ErrUnsupported
+}
 func (b *simBackend) Free(ctx context.Context) (int64, error) { return 0, errors.ErrUnsupported }

@@ -128,4 +128,7 @@ func (m *simMemory) Remove(_ context.Context, name string) error {
 	return nil
 }
 
+func (m *simMemory) Hash(context.Context, string) (string, error) {
+	return "", errors.ErrUnsupported
+}
 func (m *simMemory) Free(context.Context) (int64, error) { return 0, errors.ErrUnsupported }

@@ -22,6 +22,7 @@ type Status struct {
 	Unreadable     int // cannot be had now
 	Whole          int
 	Degraded       map[int]int // not whole, by how many more backends may be lost for sure
+	Each           []Health    // of every object, in no order
 }
 
 // BackendStatus is what is known of one backend.
@@ -58,6 +59,7 @@ func (s *Store) Status(ctx context.Context, job *Job) (*Status, error) {
 }
 
 func (st *Status) add(l Listed) {
+	st.Each = append(st.Each, l.Health)
 	st.Objects++
 	st.Bytes += l.Size
 	switch {

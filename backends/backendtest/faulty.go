@@ -170,6 +170,15 @@ func (f *Faulty) Remove(ctx context.Context, name string) error {
 	return c.store.Remove(ctx, name)
 }
 
+// Hash passes the question on.
+func (f *Faulty) Hash(ctx context.Context, name string) (string, error) {
+	c, _, err := f.begin(ctx, "hash", name)
+	if err != nil {
+		return "", err
+	}
+	return c.store.Hash(ctx, name)
+}
+
 // Free passes the question on, unless a fault has it otherwise.
 func (f *Faulty) Free(ctx context.Context) (int64, error) {
 	c, do, err := f.begin(ctx, "free", "")

@@ -85,6 +85,20 @@ func (m *Memory) Put(ctx context.Context, name string, data []byte) (string, err
 	return md5Of(data), nil
 }
 
+// Hash reports the MD5 of a file.
+func (m *Memory) Hash(ctx context.Context, name string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("hash %s: %w", name, err)
+	}
+	data, ok := m.files[m.fold(name)]
+	if !ok {
+		return "", fmt.Errorf("hash %s: %w", name, backends.ErrNotFound)
+	}
+	return md5Of(data), nil
+}
+
 // left is how many bytes fit in, below zero if there are too many.
 func (m *Memory) left() int64 {
 	left := m.limit

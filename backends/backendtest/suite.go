@@ -25,6 +25,7 @@ func Test(t *testing.T, open func(t *testing.T) backends.Store) {
 		{"TooLarge", testTooLarge},
 		{"List", testList},
 		{"ManyFiles", testManyFiles},
+		{"Hash", testHash},
 		{"Remove", testRemove},
 		{"Concurrent", testConcurrent},
 		{"CancelledBefore", testCancelledBefore},
@@ -153,6 +154,30 @@ func testRemove(t *testing.T, s backends.Store) {
 		if err := s.Remove(ctx, name); !errors.Is(err, backends.ErrNotFound) {
 			t.Errorf("remove %s: %v, want ErrNotFound", name, err)
 		}
+	}
+}
+
+// What Put reports Hash reports, too, also of a file that was listed.
+func testHash(t *testing.T, s backends.Store) {
+	want, err := s.Put(ctx, "ab/hash", bytesOf(1000, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range []bool{false, true} {
+		if list {
+			if _, err := s.List(ctx, "ab"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		switch got, err := s.Hash(ctx, "ab/hash"); {
+		case want == "" && !errors.Is(err, errors.ErrUnsupported):
+			t.Errorf("hash: %q, %v where Put reports none", got, err)
+		case want != "" && (got != want || err != nil):
+			t.Errorf("hash: %q, %v, Put said %q", got, err, want)
+		}
+	}
+	if got, err := s.Hash(ctx, "ab/missing"); !errors.Is(err, backends.ErrNotFound) && (want != "" || !errors.Is(err, errors.ErrUnsupported)) {
+		t.Errorf("hash of nothing: %q, %v", got, err)
 	}
 }
 

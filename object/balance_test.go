@@ -1,0 +1,212 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"shardraid/layout"
+	"shardraid/manifest"
+)
+
+func TestFairShares(t *testing.T) {
+	for _, c := range []struct {
+		has, room []int64
+		shards    int
+		want      []int64
+	}{
+		{[]int64{300, 300, 300, 0}, []int64{1, 1, 1, 1}, 3, []int64{225, 225, 225, 225}},
+		{[]int64{300, 300, 300, 0}, []int64{2, 2, 1, 1}, 3, []int64{300, 300, 150, 150}},
+		{[]int64{300, 300, 300, 0}, []int64{9, 1, 1, 1}, 3, []int64{300, 200, 200, 200}}, // one of every three at most
+		{[]int64{300, 300, 300, 0}, []int64{0, 1, 1, 1}, 3, []int64{0, 300, 300, 300}},   // to be emptied
+		{[]int64{0, 0, 0}, []int64{5, 5, 5}, 3, []int64{0, 0, 0}},
+		{[]int64{7, 7, 7}, []int64{0, 0, 0}, 3, []int64{0, 0, 0}},
+	} {
+		if got := fairShares(c.has, c.room, c.shards); fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("has %v, room %v: %v, want %v", c.has, c.room, got, c.want)
+		}
+	}
+	rnd := rand.New(rand.NewPCG(1, 1))
+	for range 1000 {
+		n := 3 + rnd.IntN(6)
+		has, room := make([]int64, n), make([]int64, n)
+		var total int64
+		for i := range has {
+			has[i], room[i] = rnd.Int64N(1e12), rnd.Int64N(1e12)
+			total += has[i]
+		}
+		var sum int64
+		for i, share := range fairShares(has, room, 3) {
+			sum += share
+			if share < 0 || share > total/3+1 {
+				t.Errorf("has %v, room %v: backend %d gets %d of %d", has, room, i, share, total)
+			}
+		}
+		if diff := total - sum; diff < -int64(n) || diff > int64(n)+total/1e9 {
+			t.Errorf("has %v, room %v: %d are shared out of %d", has, room, sum, total)
+		}
+	}
+}
+
+// balanceRig stores objects on 2+1 of 4, and leaves the fifth empty.
+func balanceRig(t *testing.T) (r *rig, keys []string) {
+	r = newRig(t, 2, 1, 5)
+	r.state(4, layout.Drain)
+	for n := range 30 {
+		key := fmt.Sprint("object", n)
+		r.mustPut(key, bytesOf(byte(n), 3000+200*n))
+		keys = append(keys, key)
+	}
+	r.mustPut("inlined", bytesOf(1, 100))
+	return r, append(keys, "inlined")
+}
+
+// state sets that of a backend, in a new process.
+func (r *rig) state(i int, s layout.State) {
+	r.config.Layout.Backends[i].State = s
+	r.start()
+}
+
+// balance moves all that should be moved and returns how much that was.
+func (r *rig) balance() (before *Balance, moved int64) {
+	r.t.Helper()
+	b, err := r.Balance(ctx, r.job())
+	if err == nil {
+		err = b.MoveAll(ctx, r.job(), func(m Moved) {
+			moved += m.Bytes
+			if m.Err != nil || (m.Shards == 0) != (m.Bytes == 0) {
+				r.t.Errorf("%+v", m)
+			}
+		})
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return b, moved
+}
+
+// shardBytesOn are what a backend has.
+func (r *rig) shardBytesOn(i int) (n int64) {
+	all, err := r.listPool(ctx)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, files := range all.dirs[i] {
+		n += shardBytes(files)
+	}
+	return n
+}
+
+func TestBalanceJoin(t *testing.T) {
+	r, keys := balanceRig(t)
+	r.state(4, layout.Active)
+	b, moved := r.balance()
+	joined := b.Shares[4]
+	if joined.Has != 0 || joined.Share == 0 {
+		t.Fatalf("%+v", b.Shares)
+	}
+	if float64(moved) > 1.2*float64(joined.Share) {
+		t.Errorf("%d bytes moved, %d would do", moved, joined.Share)
+	}
+	for i, s := range b.Shares {
+		if off := r.shardBytesOn(i) - s.Share; max(off, -off) > 5000 { // the largest shard has 4800
+			t.Errorf("%s has %d, its share is %d", s.Name, r.shardBytesOn(i), s.Share)
+		}
+	}
+	for n, key := range keys[:30] {
+		if h := r.mustScrub(key, true); !h.Whole() {
+			t.Errorf("%s: %+v", key, h)
+		}
+		if n%6 == 0 {
+			r.mustSurvive(key, bytesOf(byte(n), 3000+200*n), 1)
+		}
+	}
+	if _, again := r.balance(); again > 5000 {
+		t.Errorf("a second time moves %d bytes", again)
+	}
+}
+
+func TestBalanceDrain(t *testing.T) {
+	r, keys := balanceRig(t)
+	r.state(4, layout.Active)
+	r.state(0, layout.Drain)
+	had := r.shardBytesOn(0)
+	stopped, stop := context.WithCancelCause(ctx)
+	b, err := r.Balance(ctx, r.job())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Shares[0].Share != 0 || b.Shares[0].Has != had {
+		t.Errorf("%+v", b.Shares)
+	}
+	err = b.MoveAll(stopped, r.job(), func(Moved) { stop(errDown) })
+	if left := r.shardBytesOn(0); !errors.Is(err, errDown) || left == 0 || left == had {
+		t.Errorf("stopped: %v, %d of %d left", err, left, had)
+	}
+	left := r.shardBytesOn(0)
+	if _, moved := r.balance(); r.shardBytesOn(0) != 0 || moved < left {
+		t.Errorf("%d of %d left, %d moved", r.shardBytesOn(0), left, moved)
+	}
+	r.faulty[0].Down(errDown)
+	for n, key := range keys[:30] {
+		if _, err := r.get(key); err != nil {
+			t.Errorf("%s without the drained one: %v", key, err)
+		}
+		m := r.manifestOf(key)
+		if copies := r.count(key, manifest.KindManifest); copies < m.Parity+1 {
+			t.Errorf("%d: %d copies", n, copies)
+		}
+	}
+}
+
+// What nobody may take stays where it is, and is told of.
+func TestBalanceNoTaker(t *testing.T) {
+	r := newRig(t, 2, 1, 3)
+	r.mustPut(testKey, bytesOf(1, 5000))
+	r.state(0, layout.Drain)
+	b, err := r.Balance(ctx, r.job())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result []Moved
+	if err := b.MoveAll(ctx, r.job(), func(m Moved) { result = append(result, m) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(result) != 1 || !errors.Is(result[0].Err, errNoTaker) || result[0].Shards != 0 {
+		t.Errorf("%+v", result)
+	}
+	if h := r.mustScrub(testKey, true); !h.Whole() {
+		t.Errorf("%+v", h)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	r := newRig(t, 2, 1, 4)
+	r.mustPut(testKey, bytesOf(1, 300_000))
+	m := r.manifestOf(testKey)
+	lost := r.index(m.Segments[0].Shards[0].Backend)
+	r.lose(lost, testKey, manifest.KindShard)
+	e, err := r.Explain(ctx, testKey, r.job())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shards := 0
+	for i, h := range e.Holders {
+		shards += h.Shards
+		if h.Err != nil || i == lost && h.Shards > 0 {
+			t.Errorf("%+v", h)
+		}
+	}
+	if e.Health.Spare != 0 || e.Segments != len(m.Segments) || shards != 2*e.Segments || e.Need() != 2 || len(e.Groups) != 1 || len(e.Groups[0].Backends) != 2 || e.Groups[0].Segments != e.Segments {
+		t.Errorf("%+v", e)
+	}
+	r.mustPut("small", bytesOf(1, 100))
+	if e, err = r.Explain(ctx, "small", r.job()); err != nil || e.Segments != 0 || e.Need() != 1 || len(e.Groups[0].Backends) != 2 {
+		t.Errorf("%v: %+v", err, e)
+	}
+	if _, err := r.Explain(ctx, "never", r.job()); !errors.Is(err, ErrAbsent) {
+		t.Errorf("never stored: %v", err)
+	}
+}
