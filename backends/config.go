@@ -170,3 +170,11 @@ func checkTLS(ci *fs.ConfigInfo) error {
 	}
 	return nil
 }
+
+// Sections returns the names of all sections of rclone.conf. Setup comes first.
+func Sections() ([]string, error) {
+	if err := loadable(); err != nil {
+		return nil, err
+	}
+	return config.LoadedData().GetSectionList(), nil
+}

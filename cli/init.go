@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"shardraid/backends"
+	"shardraid/layout"
+)
+
+// initOptions are what init is told by flags.
+type initOptions struct {
+	file         string
+	folder       string
+	accounts     []string // SECTION[:PATH] or /PATH, each with @DOMAIN or without
+	data, parity int
+	yes          bool
+}
+
+func (a *app) initCommand() *cobra.Command {
+	var o initOptions
+	cmd := &cobra.Command{
+		Use: "init", Short: "write a layout from the accounts in your rclone.conf", Args: cobra.NoArgs,
+		Long: `Lists the sections of rclone.conf and how much is free there, asks which of them to use, proposes how many of them may be lost, says what that survives and costs, and writes the layout. It creates and changes nothing else; the git annex initremote line that it prints does.
+
+It asks nothing where accounts are named with --account, or with --yes, which takes every section that answers. Two accounts of one company are taken to die together unless a domain of their own is named.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	cmd.Flags().StringVar(&o.file, "output", "shardraid.yaml", "file to write; it must not exist")
+	cmd.Flags().StringVar(&o.folder, "folder", "shardraid", "folder on each account where no path is named; it must be empty or missing")
+	cmd.Flags().StringArrayVar(&o.accounts, "account", nil, "an account to use: SECTION, SECTION:PATH or /PATH, with @DOMAIN where it can die together with others; may be repeated")
+	cmd.Flags().IntVar(&o.data, "data", 0, "pieces that bring a file back (default: proposed)")
+	cmd.Flags().IntVar(&o.parity, "parity", 0, "accounts that may be lost (default: proposed)")
+	cmd.Flags().BoolVar(&o.yes, "yes", false, "ask nothing")
+	return cmd
+}
+
+func (o *initOptions) run(cmd *cobra.Command) error {
+	if _, err := os.Lstat(o.file); err == nil {
+		return fmt.Errorf("%s is there already: name another file with --output", o.file)
+	}
+	if err := backends.Setup(); err != nil {
+		return err
+	}
+	list, err := o.choose(cmd)
+	if err != nil {
+		return err
+	}
+	l, err := o.propose(list)
+	if err != nil {
+		return err
+	}
+	show(cmd, "")
+	show(cmd, l.Explain()...)
+	text := layout.Text(l.Data, l.Parity, list)
+	f, err := os.OpenFile(o.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return fmt.Errorf("write layout: %w", err)
+	}
+	if _, err := f.WriteString(text); err != nil {
+		f.Close()
+		return fmt.Errorf("write layout: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("write layout: %w", err)
+	}
+	show(cmd, "", "wrote "+o.file+"; look at it, then, with the fingerprint of your GPG key (gpg --list-keys):", "",
+		"git annex initremote raid type=external externaltype=shardraid encryption=none layout="+o.file+" recipients=FINGERPRINT")
+	return nil
+}
+
+// choose returns the backends that the flags name, or the person.
+func (o *initOptions) choose(cmd *cobra.Command) (list []layout.Backend, err error) {
+	accounts := o.accounts
+	if len(accounts) == 0 {
+		if accounts, err = o.ask(cmd); err != nil {
+			return nil, err
+		}
+	}
+	for _, text := range accounts {
+		b := o.backend(text)
+		for n := 2; slices.ContainsFunc(list, func(other layout.Backend) bool { return other.Name == b.Name }); n++ {
+			b.Name = fmt.Sprintf("%s-%d", strings.TrimSuffix(o.backend(text).Name, "-"), n)
+		}
+		list = append(list, b)
+	}
+	return list, nil
+}
+
+// backend reads SECTION, SECTION:PATH or /PATH, and @DOMAIN.
+func (o *initOptions) backend(text string) layout.Backend {
+	remote, domain := text, ""
+	if i := strings.LastIndex(text, "@"); i > 0 {
+		remote, domain = text[:i], text[i+1:]
+	}
+	section, path, _ := strings.Cut(remote, ":")
+	name := section
+	if strings.HasPrefix(remote, "/") {
+		name = strings.Trim(strings.ReplaceAll(remote, "/", "-"), "-")
+	} else {
+		if path == "" {
+			path = o.folder
+		}
+		remote = section + ":" + path
+		if domain == "" {
+			domain = companies[backends.SectionType(section)]
+		}
+	}
+	name = strings.Trim(notName.ReplaceAllString(strings.ToLower(name), "-"), "-")
+	name = name[max(0, len(name)-32):]
+	return layout.Backend{Name: name, Remote: remote, Domain: domain}
+}
+
+var notName = regexp.MustCompile(`[^a-z0-9]+`)
+
+// companies are whose accounts a type of storage has, where that is one company.
+var companies = map[string]string{
+	"drive": "google", "google cloud storage": "google", "google photos": "google", "onedrive": "microsoft", "azureblob": "microsoft",
+	"dropbox": "dropbox", "box": "box", "mega": "mega", "pcloud": "pcloud", "koofr": "koofr", "yandex": "yandex", "mailru": "mailru",
+	"jottacloud": "jottacloud", "protondrive": "proton", "hidrive": "strato", "b2": "backblaze", "storj": "storj", "zoho": "zoho",
+	"opendrive": "opendrive", "pikpak": "pikpak", "filen": "filen", "internxt": "internxt", "iclouddrive": "apple", "1fichier": "1fichier",
+}
+
+// wrappers are types of storage that lie on another section.
+var wrappers = []string{"alias", "cache", "chunker", "combine", "compress", "crypt", "hasher", "memory", "union", "local"}
+
+// propose chooses data and parity where the flags do not.
+func (o *initOptions) propose(list []layout.Backend) (*layout.Layout, error) {
+	if o.data == 0 && o.parity == 0 {
+		return layout.Propose(list)
+	}
+	data, parity := o.data, o.parity
+	if parity == 0 {
+		parity = len(list) - data
+	}
+	if data == 0 {
+		data = len(list) - parity
+	}
+	return layout.Parse(o.file, []byte(layout.Text(data, parity, list)))
+}
+
+// account is a section of rclone.conf.
+type account struct {
+	section, kind string
+	free          int64
+	err           error
+}
+
+// ask lists the sections that could be used, and asks which shall be.
+func (o *initOptions) ask(cmd *cobra.Command) ([]string, error) {
+	accounts, err := findAccounts(cmd.Context())
+	if err != nil {
+		return nil, err
+	}
+	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "section\ttype\tdomain\tfree\t")
+	var answer []string
+	for _, a := range accounts {
+		trouble := ""
+		free := "?"
+		switch {
+		case a.err == nil:
+			free = size(&a.free)
+			answer = append(answer, a.section)
+		case errors.Is(a.err, errors.ErrUnsupported):
+			answer = append(answer, a.section)
+		default:
+			trouble = a.err.Error()
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", a.section, a.kind, o.backend(a.section).Domain, free, trouble)
+	}
+	t.Flush()
+	if len(answer) == 0 {
+		return nil, errors.New("no section of your rclone.conf answers: make one for each account with rclone config, or name folders with --account /PATH")
+	}
+	if o.yes {
+		return answer, nil
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "\nWhich shall be used? SECTION, SECTION:PATH or /PATH, each with @DOMAIN if it can die together with others\n[%s]: ", strings.Join(answer, " "))
+	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	if err != nil {
+		return nil, errors.New("nobody answers: name the accounts with --account, or add --yes to take all that answer")
+	}
+	if words := strings.Fields(line); len(words) > 0 {
+		return words, nil
+	}
+	return answer, nil
+}
+
+// patience is how long an account may take to say how much is free.
+const patience = 20 * time.Second
+
+// findAccounts asks all sections at once how much is free.
+func findAccounts(ctx context.Context) (list []account, err error) {
+	sections, err := backends.Sections()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range sections {
+		if kind := backends.SectionType(name); !slices.Contains(wrappers, kind) {
+			list = append(list, account{section: name, kind: kind})
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var asked sync.WaitGroup
+	for i := range list {
+		asked.Go(func() {
+			store := backends.Open(backends.Options{Name: list[i].section, Remote: list[i].section + ":", Timeout: patience})
+			defer store.Close()
+			list[i].free, list[i].err = store.Free(ctx)
+		})
+	}
+	asked.Wait()
+	return list, nil
+}
