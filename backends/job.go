@@ -182,7 +182,7 @@ func (j *Job) asked() {
 }
 
 // wait waits for one of our own limits. The clock of the job stands still meanwhile.
-func (j *Job) wait(ctx context.Context, l *rate.Limiter, n int) error {
+func (j *Job) wait(ctx context.Context, l *limiter, n int) error {
 	j.mu.Lock()
 	j.held = time.Now()
 	j.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 
 	"golang.org/x/time/rate"
@@ -13,26 +14,114 @@ import (
 // maxStep is the most that is read in one go; without it one Read could be the whole file.
 const maxStep = 64 << 10
 
-// byteLimiter lets through a quarter of a second's bytes at a time, so that a slow link flows
-// evenly and its waits stay far below the timeout.
-func byteLimiter(perSecond int64) *rate.Limiter {
-	if perSecond <= 0 {
-		return rate.NewLimiter(rate.Inf, maxStep)
-	}
-	return rate.NewLimiter(rate.Limit(perSecond), int(min(max(perSecond/4, 1), maxStep)))
+// limiter lets through so much a second, of this process or, with a ledger, of all that have the
+// same one.
+type limiter struct {
+	*rate.Limiter
+	ledger *ledger  // nil: of this process alone
+	link   *limiter // of what all backends share, nil for nothing
 }
 
-func requestLimiter(perSecond float64) *rate.Limiter {
+// Link is what all backends of a machine share: its way to the network.
+type Link struct {
+	upload, download *limiter
+}
+
+// NewLink returns one that lets through so many bytes per second, 0 for any number, of all
+// processes that name the same ledger (see Options).
+func NewLink(upload, download int64, ledger string) *Link {
+	o := Options{Ledger: ledger}
+	return &Link{byteLimiter(upload).share(o.ledger("upload")), byteLimiter(download).share(o.ledger("download"))}
+}
+
+// byteLimiter lets through a quarter of a second's bytes at a time, so that a slow link flows
+// evenly and its waits stay far below the timeout.
+func byteLimiter(perSecond int64) *limiter {
 	if perSecond <= 0 {
-		return rate.NewLimiter(rate.Inf, 1)
+		return &limiter{Limiter: rate.NewLimiter(rate.Inf, maxStep)}
 	}
-	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))
+	return &limiter{Limiter: rate.NewLimiter(rate.Limit(perSecond), int(min(max(perSecond/4, 1), maxStep)))}
+}
+
+func requestLimiter(perSecond float64) *limiter {
+	if perSecond <= 0 {
+		return &limiter{Limiter: rate.NewLimiter(rate.Inf, 1)}
+	}
+	return &limiter{Limiter: rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))}
+}
+
+// share makes a limit one of all processes that name the same file. Where that cannot be it
+// stays one of this process.
+func (l *limiter) share(file string) *limiter {
+	if file != "" && l.Limiter.Limit() != rate.Inf {
+		l.ledger = &ledger{path: file}
+	}
+	return l
+}
+
+// over makes a limit hold beside that of the link.
+func (l *limiter) over(link *limiter) *limiter {
+	l.link = link
+	return l
+}
+
+// Burst is how much may be let through in one go.
+func (l *limiter) Burst() int {
+	if l.link == nil {
+		return l.Limiter.Burst()
+	}
+	return min(l.Limiter.Burst(), l.link.Burst())
+}
+
+// Limit is per second.
+func (l *limiter) Limit() rate.Limit {
+	if l.link == nil {
+		return l.Limiter.Limit()
+	}
+	return min(l.Limiter.Limit(), l.link.Limit())
+}
+
+// WaitN waits until n more may be let through, n being at most Burst.
+func (l *limiter) WaitN(ctx context.Context, n int) error {
+	err := l.waitOwn(ctx, n)
+	if err == nil && l.link != nil {
+		err = l.link.waitOwn(ctx, n)
+	}
+	return err
+}
+
+func (l *limiter) waitOwn(ctx context.Context, n int) error {
+	if l.ledger == nil {
+		return l.Limiter.WaitN(ctx, n)
+	}
+	each := float64(time.Second) / float64(l.Limiter.Limit())
+	cost, burst := time.Duration(each*float64(n)), time.Duration(each*float64(l.Limiter.Burst()))
+	left, err := l.ledger.take(cost, burst)
+	if err != nil {
+		return l.Limiter.WaitN(ctx, n)
+	}
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < left {
+		err = context.DeadlineExceeded
+	} else {
+		err = sleep(ctx, left)
+	}
+	if err != nil {
+		l.ledger.take(-cost, burst)
+	}
+	return err
+}
+
+// close closes the ledger, which a later use would open again.
+func (l *limiter) close() {
+	if l.ledger != nil {
+		l.ledger.close()
+	}
 }
 
 // errLate means that the caller's deadline comes before its turn.
 var errLate = fmt.Errorf("the limits of the layout leave no time: %w", context.DeadlineExceeded)
 
-func wait(ctx context.Context, l *rate.Limiter, n int) error {
+func wait(ctx context.Context, l *limiter, n int) error {
 	err := l.WaitN(ctx, n)
 	if err == nil {
 		return nil

@@ -96,6 +96,9 @@ func (r *Rclone) unlink() *link {
 // connection. A later operation would make a new one.
 func (r *Rclone) Close() error {
 	r.lastTidy()
+	for _, l := range []*limiter{r.upload, r.download, r.requests} {
+		l.close()
+	}
 	l := r.unlink()
 	if l == nil || l.Features().Shutdown == nil {
 		return nil

@@ -12,7 +12,6 @@ import (
 	"github.com/rclone/rclone/fs"
 	"github.com/rclone/rclone/fs/hash"
 	"github.com/rclone/rclone/fs/object"
-	"golang.org/x/time/rate"
 )
 
 // Some backends read the whole file before they send it. They get the time that this many
@@ -101,7 +100,7 @@ type source struct {
 	job   *Job
 	up    *upload
 	data  []byte // what is left
-	limit *rate.Limiter
+	limit *limiter
 }
 
 func (s *source) Read(p []byte) (int, error) {

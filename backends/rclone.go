@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/rclone/rclone/fs"
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -27,6 +26,15 @@ type Options struct {
 	Requests  float64       // per second, 0 = unlimited
 	Transfers int           // concurrent Put and Get, 0 = 4; four times as many of small files
 	Timeout   time.Duration // without an answer, or with almost no bytes; 0 = 60 s
+	Link      *Link         // shared with other backends, nil for none
+	Ledger    string        // prefix of the files by which processes share these limits; "" = each has its own
+}
+
+func (o *Options) ledger(of string) string {
+	if o.Ledger == "" {
+		return ""
+	}
+	return o.Ledger + "-" + of
 }
 
 // Rclone is a Store on one rclone remote.
@@ -36,7 +44,7 @@ type Rclone struct {
 	timeout time.Duration
 	newFs   func(ctx context.Context) (fs.Fs, error)
 
-	upload, download, requests *rate.Limiter
+	upload, download, requests *limiter
 	slots, smallSlots          chan struct{} // one per running Put or Get
 	stuck                      atomic.Int32  // calls that were left behind and still run
 	gate                       gate
@@ -71,14 +79,17 @@ func openWith(opts Options, newFs func(context.Context) (fs.Fs, error)) *Rclone 
 	if opts.Transfers <= 0 {
 		opts.Transfers = defaultTransfers
 	}
+	if opts.Link == nil {
+		opts.Link = &Link{}
+	}
 	return &Rclone{
 		name:     opts.Name,
 		remote:   opts.Remote,
 		timeout:  opts.Timeout,
 		newFs:    newFs,
-		upload:   byteLimiter(opts.Upload),
-		download: byteLimiter(opts.Download),
-		requests: requestLimiter(opts.Requests),
+		upload:   byteLimiter(opts.Upload).share(opts.ledger("upload")).over(opts.Link.upload),
+		download: byteLimiter(opts.Download).share(opts.ledger("download")).over(opts.Link.download),
+		requests: requestLimiter(opts.Requests).share(opts.ledger("requests")),
 		slots:    make(chan struct{}, opts.Transfers),
 
 		smallSlots: make(chan struct{}, 4*opts.Transfers),

@@ -146,7 +146,7 @@ func TestPatience(t *testing.T) {
 		must(59*time.Second, "only 100 bytes in 60s")
 		_, _ = j.copy(make([]byte, 60<<10), make([]byte, 60<<10))
 		must(time.Minute, "nothing moved for 60s")
-		limit := rate.NewLimiter(1, 1)
+		limit := requestLimiter(1)
 		_ = j.wait(ctx, limit, 1) // at once
 		_ = j.wait(ctx, limit, 1) // after a second, which does not count
 		must(time.Minute, "nothing moved for 60s")

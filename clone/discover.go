@@ -264,4 +264,4 @@ func (f *Found) match(ctx context.Context, roots []*root) {
 func (f *Found) Settings() (*Settings, error) { return Sign(f.Vault, f.Card, f.document) }
 
 // Connect returns the store of what was found, for reading.
-func (f *Found) Connect() (*Pool, error) { return connect(f.Vault, f.Layout, nil, f.markers) }
+func (f *Found) Connect() (*Pool, error) { return connect(f.Vault, f.Layout, nil, f.markers, nil) }

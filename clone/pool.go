@@ -21,10 +21,20 @@ type Pool struct {
 // Connect returns the store of a layout; no backend is touched yet. Journal is
 // where interrupted stores are kept, nil for nowhere.
 func Connect(v *vault.Vault, l *layout.Layout, journal object.Journal) (*Pool, error) {
-	return connect(v, l, journal, nil)
+	return connect(v, l, journal, nil, nil)
 }
 
-func connect(v *vault.Vault, l *layout.Layout, journal object.Journal, markers map[string]string) (*Pool, error) {
+// Connect returns the store of a layout for this clone, with its journal and
+// within what it allows its link.
+func (s *Dir) Connect(ctx context.Context, v *vault.Vault, l *layout.Layout) (*Pool, error) {
+	link, err := s.link(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return connect(v, l, s.Journal(), nil, link)
+}
+
+func connect(v *vault.Vault, l *layout.Layout, journal object.Journal, markers map[string]string, link *backends.Link) (*Pool, error) {
 	if err := backends.Setup(); err != nil {
 		return nil, err
 	}
@@ -32,7 +42,7 @@ func connect(v *vault.Vault, l *layout.Layout, journal object.Journal, markers m
 	stores := map[string]backends.Store{}
 	for _, b := range l.Backends {
 		if b.State != layout.Off {
-			open := OpenBackend(b)
+			open := openBackend(b, link)
 			stores[b.ID] = open
 			p.connected = append(p.connected, open)
 		}
@@ -60,10 +70,13 @@ func Claim(ctx context.Context, v *vault.Vault, set *Settings, passphrase string
 }
 
 // OpenBackend connects one backend, whose limits hold for this process.
-func OpenBackend(b layout.Backend) *backends.Rclone {
+func OpenBackend(b layout.Backend) *backends.Rclone { return openBackend(b, nil) }
+
+func openBackend(b layout.Backend, link *backends.Link) *backends.Rclone {
 	return backends.Open(backends.Options{
 		Name: b.Name, Remote: b.Remote,
 		Upload: b.Limits.Upload, Download: b.Limits.Download, Requests: b.Limits.Requests,
+		Link: link, Ledger: ledger(b.ID),
 	})
 }
 

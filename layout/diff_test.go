@@ -85,7 +85,7 @@ func TestSizeTextReadsBack(t *testing.T) {
 			t.Fatalf("%d is shown as %s, which reads back as %d, %v", size, text, got, err)
 		}
 		if size > 0 {
-			if got, err := parseRate(text + "/s"); err != nil || got != size {
+			if got, err := ParseRate(text + "/s"); err != nil || got != size {
 				t.Fatalf("%d/s reads back as %d, %v", size, got, err)
 			}
 		}

@@ -225,8 +225,8 @@ func (w *walker) backend(i int, n *yaml.Node) Backend {
 		f := w.mapping(limits, nil, "storage", "upload", "download", "requests", "file_size")
 		b.Limits = Limits{
 			Storage:  quantity(w, f, "storage", parseSize, 0),
-			Upload:   quantity(w, f, "upload", parseRate, 0),
-			Download: quantity(w, f, "download", parseRate, 0),
+			Upload:   quantity(w, f, "upload", ParseRate, 0),
+			Download: quantity(w, f, "download", ParseRate, 0),
 			Requests: quantity(w, f, "requests", parseRequests, 0),
 			FileSize: quantity(w, f, "file_size", parseSize, 0),
 		}

@@ -272,7 +272,7 @@ func TestSizes(t *testing.T) {
 		if got != want {
 			t.Errorf("%q: got %d (%v), want %d", text, got, err, want)
 		}
-		rate, err := parseRate(text + "/s")
+		rate, err := ParseRate(text + "/s")
 		if err != nil {
 			rate = -1
 		}

@@ -53,8 +53,8 @@ func unit(name string) int64 {
 	return bytes
 }
 
-// parseRate reads a size per second, such as 1MiB/s.
-func parseRate(text string) (int64, error) {
+// ParseRate reads a size per second, such as 1MiB/s.
+func ParseRate(text string) (int64, error) {
 	size, found := strings.CutSuffix(text, "/s")
 	if !found && text != "0" {
 		return 0, fmt.Errorf("%.64q is not a rate: write a size per second, such as 1MiB/s", text)

@@ -241,7 +241,7 @@ func (r *Remote) open(ctx context.Context) (*object.Store, error) {
 		err = r.state.Proved(r.settings)
 	}
 	if err == nil {
-		r.pool, err = clone.Connect(v, r.settings.Layout, r.state.Journal())
+		r.pool, err = r.state.Connect(ctx, v, r.settings.Layout)
 	}
 	if err == nil {
 		r.pool.Expect(r.state.Speeds())
