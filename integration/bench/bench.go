@@ -49,6 +49,8 @@ var scenarios = []scenario{
 	{"local", "one large file, local disks, through git-annex -J1", local},
 	{"small-rtt", "objects of 1 KiB at a round trip of 50 ms, 8 at once", smallRTT},
 	{"local-small", "small files, local disks, through git-annex -J1", localSmall},
+	{"operate", "1000 files of 1 MiB on 8 accounts (4+2), which die, are spoiled, drained and added", operate},
+	{"repair-rtt", "repair of small files at a round trip of 50 ms", repairRTT},
 	{"memory", "peak memory on local disks; calls per GiB", memoryUse},
 }
 
