@@ -51,6 +51,7 @@ var scenarios = []scenario{
 	{"local-small", "small files, local disks, through git-annex -J1", localSmall},
 	{"operate", "1000 files of 1 MiB on 8 accounts (4+2), which die, are spoiled, drained and added", operate},
 	{"repair-rtt", "repair of small files at a round trip of 50 ms", repairRTT},
+	{"limits", "two processes under one limit", limits},
 	{"memory", "peak memory on local disks; calls per GiB", memoryUse},
 }
 
