@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"shardraid/layout"
@@ -107,11 +108,15 @@ func TestBalanceJoin(t *testing.T) {
 	if joined.Has != 0 || joined.Share == 0 {
 		t.Fatalf("%+v", b.Shares)
 	}
-	if float64(moved) > 1.2*float64(joined.Share) {
-		t.Errorf("%d bytes moved, %d would do", moved, joined.Share)
+	var excess int64
+	for _, s := range b.Shares {
+		excess += max(0, s.Has-s.Share)
+	}
+	if moved > excess+12000 { // of few objects that is more than the share of who joins
+		t.Errorf("%d bytes moved, %d would do", moved, excess)
 	}
 	for i, s := range b.Shares {
-		if off := r.shardBytesOn(i) - s.Share; max(off, -off) > 5000 { // the largest shard has 4800
+		if off := r.shardBytesOn(i) - s.Share; max(off, -off) > 5000 { // the largest shard has 4800 bytes
 			t.Errorf("%s has %d, its share is %d", s.Name, r.shardBytesOn(i), s.Share)
 		}
 	}
@@ -123,7 +128,7 @@ func TestBalanceJoin(t *testing.T) {
 			r.mustSurvive(key, bytesOf(byte(n), 3000+200*n), 1)
 		}
 	}
-	if _, again := r.balance(); again > 5000 {
+	if _, again := r.balance(); again > 12000 {
 		t.Errorf("a second time moves %d bytes", again)
 	}
 }
@@ -132,6 +137,10 @@ func TestBalanceDrain(t *testing.T) {
 	r, keys := balanceRig(t)
 	r.state(4, layout.Active)
 	r.state(0, layout.Drain)
+	poor := slices.IndexFunc(keys, func(key string) bool { return len(r.stored(0, key, manifest.KindManifest)) > 0 })
+	for i := 1; r.count(keys[poor], manifest.KindManifest) > 2; i++ { // it has one of the last two
+		r.lose(i, keys[poor], manifest.KindManifest)
+	}
 	had := r.shardBytesOn(0)
 	stopped, stop := context.WithCancelCause(ctx)
 	b, err := r.Balance(ctx, r.job())
@@ -142,20 +151,23 @@ func TestBalanceDrain(t *testing.T) {
 		t.Errorf("%+v", b.Shares)
 	}
 	err = b.MoveAll(stopped, r.job(), func(Moved) { stop(errDown) })
-	if left := r.shardBytesOn(0); !errors.Is(err, errDown) || left == 0 || left == had {
+	if left := r.shardBytesOn(0); !errors.Is(err, errDown) || left == 0 || left > had {
 		t.Errorf("stopped: %v, %d of %d left", err, left, had)
 	}
-	left := r.shardBytesOn(0)
-	if _, moved := r.balance(); r.shardBytesOn(0) != 0 || moved < left {
-		t.Errorf("%d of %d left, %d moved", r.shardBytesOn(0), left, moved)
+	r.balance()
+	if left := r.shardBytesOn(0); left != 0 {
+		t.Errorf("%d bytes left", left)
 	}
 	r.faulty[0].Down(errDown)
 	for n, key := range keys[:30] {
 		if _, err := r.get(key); err != nil {
 			t.Errorf("%s without the drained one: %v", key, err)
 		}
-		m := r.manifestOf(key)
-		if copies := r.count(key, manifest.KindManifest); copies < m.Parity+1 {
+		copies := 0
+		for i := 1; i < len(r.pool); i++ {
+			copies += len(r.stored(i, key, manifest.KindManifest))
+		}
+		if copies < 2 {
 			t.Errorf("%d: %d copies", n, copies)
 		}
 	}

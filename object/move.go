@@ -73,7 +73,7 @@ func (s *Store) moveObject(ctx context.Context, id vault.ObjectID, needed, empti
 		}
 		found = true
 		r := &relocation{store: s, job: job, v: v, inc: inc}
-		if err := r.moveAll(ctx, choose); err != nil {
+		if err := r.moveAll(ctx, emptied, choose); err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -105,17 +105,30 @@ func (r *relocation) spreadCopies(ctx context.Context, emptied []int) error {
 	return err
 }
 
-// moveAll moves what choose says of an incarnation.
-func (r *relocation) moveAll(ctx context.Context, choose chooser) error {
+// moveAll moves what choose says of an incarnation; first what is on backends
+// that shall be emptied, since what else is moved may take its place.
+func (r *relocation) moveAll(ctx context.Context, emptied []int, choose chooser) error {
+	var errs []error
+	for _, first := range []bool{true, false} {
+		errs = append(errs, r.eachShard(ctx, func(ctx context.Context, i, j int, held []place) error {
+			for _, at := range held {
+				if slices.Contains(emptied, at.backend) == first {
+					return r.moveShard(ctx, i, source{shard: j, at: at}, held, choose)
+				}
+			}
+			return nil
+		}))
+	}
+	return joinLine(errs)
+}
+
+// eachShard calls f with each shard and the places where it is.
+func (r *relocation) eachShard(ctx context.Context, f func(ctx context.Context, i, j int, held []place) error) error {
 	var errs []error
 	for i, seg := range r.inc.manifest.Segments {
 		for j := range seg.Shards {
 			places, _ := r.store.places(r.inc, i, j)
-			for _, at := range places {
-				if r.store.hasSize(r.inc, at) {
-					errs = append(errs, r.moveShard(ctx, i, source{shard: j, at: at}, choose), r.step(ctx))
-				}
-			}
+			errs = append(errs, f(ctx, i, j, r.store.held(r.inc, places)), r.step(ctx))
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -124,16 +137,25 @@ func (r *relocation) moveAll(ctx context.Context, choose chooser) error {
 	return joinLine(append(errs, r.flush(ctx)))
 }
 
-func (r *relocation) moveShard(ctx context.Context, i int, src source, choose chooser) error {
-	s := r.store
+func (r *relocation) moveShard(ctx context.Context, i int, src source, held []place, choose chooser) error {
 	to, err := choose(r, i, src)
-	if to < 0 && err == nil {
+	if errors.Is(err, errNoTaker) && r.makeRoom(ctx, i, src.shard) {
+		to, err = choose(r, i, src)
+	}
+	if err != nil {
+		return fmt.Errorf("move shard %d of segment %d from %s: %w", src.shard, i, r.store.pool[src.at.backend].Name, err)
+	}
+	if to < 0 {
 		return nil
 	}
+	return r.copyShard(ctx, i, src, to, held)
+}
+
+// copyShard puts a shard on a backend, to replace the copies that are held. Who
+// deletes a copy puts a later one first: so the latest stays, whoever moves.
+func (r *relocation) copyShard(ctx context.Context, i int, src source, to int, held []place) error {
+	s := r.store
 	where := fmt.Sprintf("move shard %d of segment %d from %s", src.shard, i, s.pool[src.at.backend].Name)
-	if err != nil {
-		return fmt.Errorf("%s: %w", where, err)
-	}
 	buf, err := s.budget.acquire(ctx, shardSize(r.inc.manifest, i))
 	if err != nil {
 		return context.Cause(ctx)
@@ -142,7 +164,7 @@ func (r *relocation) moveShard(ctx context.Context, i int, src source, choose ch
 	if err := s.readShard(ctx, r.inc.manifest, src.at, buf); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
-	if err := r.put(ctx, i, src.shard, buf, to, src.at); err != nil {
+	if err := r.put(ctx, i, src.shard, buf, to, held...); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	return nil
