@@ -23,6 +23,9 @@ func (a *app) scrubCommand() *cobra.Command {
 
 It believes the sizes that backends list. With --hashes it also compares the hashes that many of them keep, which downloads nothing; with --sample it reads a share of the shards that have no hash, others each time; with --deep it reads every shard.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.Sample < 0 || o.Sample > 1 {
+				return fmt.Errorf("--sample %v is no share: write 0 to 1, such as 0.05 for one shard in twenty", o.Sample)
+			}
 			return a.onPool(cmd, func(pool *clone.Pool) error {
 				findings, err := a.scrub(cmd, pool, args, o)
 				if err != nil {
