@@ -22,8 +22,13 @@ type ledger struct {
 	failed error
 }
 
-// maxDebt is how far ahead a limit can be used up; more is a clock that was set back.
-const maxDebt = time.Hour
+const (
+	// What is noted further ahead than this, or than 64 takers of as much would have noted, is
+	// a clock that was set back.
+	minDebt = time.Minute
+	// maxLocked is how long another process may hold the file: it may have been stopped.
+	maxLocked = time.Second
+)
 
 // take notes that so much more is used, as the time that the limit needs for it, and returns how
 // long to wait first: not at all while burst has been saved up. Less than nothing gives back.
@@ -33,20 +38,23 @@ func (l *ledger) take(cost, burst time.Duration) (time.Duration, error) {
 	if err := l.open(); err != nil {
 		return 0, err
 	}
-	fd := int(l.file.Fd())
-	if err := syscall.Flock(fd, syscall.LOCK_EX); err != nil {
+	if err := l.lock(); err != nil {
 		return 0, err
 	}
-	defer syscall.Flock(fd, syscall.LOCK_UN)
+	defer syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN)
 	var b [8]byte
 	n, err := l.file.ReadAt(b[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}
 	now := time.Now()
-	used := time.Unix(0, int64(binary.BigEndian.Uint64(b[:])))
-	if saved := now.Add(-burst); n < len(b) || used.Before(saved) || used.After(now.Add(maxDebt)) {
+	used, saved := time.Unix(0, int64(binary.BigEndian.Uint64(b[:]))), now.Add(-burst)
+	most := now.Add(max(minDebt, 64*max(cost, -cost)))
+	switch {
+	case n < len(b) || used.Before(saved):
 		used = saved
+	case used.After(most):
+		used = most
 	}
 	used = used.Add(cost)
 	binary.BigEndian.PutUint64(b[:], uint64(used.UnixNano()))
@@ -54,6 +62,15 @@ func (l *ledger) take(cost, burst time.Duration) (time.Duration, error) {
 		return 0, err
 	}
 	return used.Sub(now), nil
+}
+
+func (l *ledger) lock() error {
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		err := syscall.Flock(int(l.file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil || !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) || time.Since(began) > maxLocked {
+			return err
+		}
+	}
 }
 
 func (l *ledger) open() error {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -25,7 +26,13 @@ func (a *app) explainCommand() *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("explain %s: %w", args[0], err)
 				}
-				return a.result(cmd, explained(e), func(w io.Writer) { printExplanation(w, e) })
+				if err := a.result(cmd, explained(e), func(w io.Writer) { printExplanation(w, e) }); err != nil {
+					return err
+				}
+				if e.Health.Lost || e.Health.Spare < 0 {
+					return errors.New("it cannot be had now")
+				}
+				return nil
 			})
 		},
 	})

@@ -38,7 +38,7 @@ It believes the sizes that backends list. With --hashes it also compares the has
 				}
 				note(cmd, "%s%s", tally(findings), depth(findings, o))
 				if len(notWhole(findings)) > 0 {
-					return errors.New("not everything is whole: run shardraid repair when all backends answer that still exist")
+					return fmt.Errorf("not everything is whole: run %s when all backends answer that still exist", remedy(o))
 				}
 				return nil
 			})
@@ -83,6 +83,9 @@ func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o obje
 			a.showFinding(cmd, f)
 		}
 		note(cmd, "%s", tally(findings))
+		if len(bad) > 0 {
+			return errors.New("not everything is whole: it would be repaired without --dry-run")
+		}
 		return nil
 	}
 	var todo []string
@@ -145,6 +148,17 @@ func depth(findings []object.Finding, o object.ScrubOptions) string {
 		text += fmt.Sprintf("; of those without a hash a sample: damage to %.0f of them would have shown with 95 %%", math.Ceil(math.Log(0.05)/math.Log(1-p)))
 	}
 	return text
+}
+
+// remedy is the repair that sees what such a scrub has seen.
+func remedy(o object.ScrubOptions) string {
+	switch {
+	case o.Deep || o.Sample > 0:
+		return "shardraid repair --deep, with these keys,"
+	case o.Hashes:
+		return "shardraid repair --hashes"
+	}
+	return "shardraid repair"
 }
 
 // onPool opens the store for what f does.

@@ -34,7 +34,7 @@ func (a *app) initCommand() *cobra.Command {
 		Use: "init", Short: "write a layout from the accounts in your rclone.conf", Args: cobra.NoArgs,
 		Long: `Lists the sections of rclone.conf and how much is free there, asks which of them to use, proposes how many of them may be lost, says what that survives and costs, and writes the layout. It creates and changes nothing else; the git annex initremote line that it prints does.
 
-It asks nothing where accounts are named with --account, or with --yes, which takes every section that answers. Two accounts of one company are taken to die together unless a domain of their own is named.`,
+It asks nothing where accounts are named with --account, or with --yes, which takes every section that answers or cannot say how much is free. Two accounts of a company that has a type of its own in rclone, such as Google Drive, are taken to die together; whether two servers of S3, WebDAV or SFTP are of one company only you can say: name their domain.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	cmd.Flags().StringVar(&o.file, "output", "shardraid.yaml", "file to write; it must not exist")
@@ -88,20 +88,25 @@ func (o *initOptions) choose(cmd *cobra.Command) (list []layout.Backend, err err
 			return nil, err
 		}
 	}
+	var sections []string
 	for _, text := range accounts {
 		b := o.backend(text)
+		if section, _, found := strings.Cut(b.Remote, ":"); found && !strings.HasPrefix(b.Remote, "/") {
+			sections = append(sections, section)
+		}
 		for n := 2; slices.ContainsFunc(list, func(other layout.Backend) bool { return other.Name == b.Name }); n++ {
-			b.Name = fmt.Sprintf("%s-%d", strings.TrimSuffix(o.backend(text).Name, "-"), n)
+			b.Name = fmt.Sprintf("%s-%d", o.backend(text).Name, n)
 		}
 		list = append(list, b)
 	}
-	return list, nil
+	return list, backends.CheckSections(sections, nil)
 }
 
 // backend reads SECTION, SECTION:PATH or /PATH, and @DOMAIN.
 func (o *initOptions) backend(text string) layout.Backend {
 	remote, domain := text, ""
-	if i := strings.LastIndex(text, "@"); i > 0 {
+	whole, _, _ := strings.Cut(text, ":") // may be the name of a section that has an @
+	if i := strings.LastIndex(text, "@"); i > 0 && (strings.HasPrefix(text, "/") || i > len(whole) || backends.SectionType(whole) == "") {
 		remote, domain = text[:i], text[i+1:]
 	}
 	section, path, _ := strings.Cut(remote, ":")
@@ -117,8 +122,11 @@ func (o *initOptions) backend(text string) layout.Backend {
 			domain = companies[backends.SectionType(section)]
 		}
 	}
-	name = strings.Trim(notName.ReplaceAllString(strings.ToLower(name), "-"), "-")
-	name = name[max(0, len(name)-32):]
+	name = notName.ReplaceAllString(strings.ToLower(name), "-")
+	name = strings.Trim(name[max(0, len(name)-28):], "-") // room for a number
+	if name == "" {
+		name = "backend"
+	}
 	return layout.Backend{Name: name, Remote: remote, Domain: domain}
 }
 
@@ -129,7 +137,7 @@ var companies = map[string]string{
 	"drive": "google", "google cloud storage": "google", "google photos": "google", "onedrive": "microsoft", "azureblob": "microsoft",
 	"dropbox": "dropbox", "box": "box", "mega": "mega", "pcloud": "pcloud", "koofr": "koofr", "yandex": "yandex", "mailru": "mailru",
 	"jottacloud": "jottacloud", "protondrive": "proton", "hidrive": "strato", "b2": "backblaze", "storj": "storj", "zoho": "zoho",
-	"opendrive": "opendrive", "pikpak": "pikpak", "filen": "filen", "internxt": "internxt", "iclouddrive": "apple", "1fichier": "1fichier",
+	"opendrive": "opendrive", "pikpak": "pikpak", "filen": "filen", "internxt": "internxt", "iclouddrive": "apple", "fichier": "1fichier", "azurefiles": "microsoft",
 }
 
 // wrappers are types of storage that lie on another section.

@@ -26,10 +26,17 @@ Prints a line for each file of which something was moved, or could not be: key, 
 				if err != nil {
 					return err
 				}
-				if dryRun {
-					return a.result(cmd, shares(b), func(w io.Writer) { printShares(w, b) })
+				if !dryRun {
+					return a.rebalance(cmd, b)
 				}
-				return a.rebalance(cmd, b)
+				if a.json {
+					for _, s := range b.Shares {
+						a.line(cmd, share{s.Name, string(s.State), s.Has, s.Share, errorText(s.Err)}, "")
+					}
+					return nil
+				}
+				printShares(cmd.OutOrStdout(), b)
+				return nil
 			})
 		},
 	})
@@ -59,16 +66,30 @@ func (a *app) rebalance(cmd *cobra.Command, b *object.Balance) error {
 	}
 	note(cmd, "%d shards moved, %s", shards, size(&bytes))
 	if failed > 0 {
-		return fmt.Errorf("%d of %d files are not where they should be: run shardraid repair, and this again", failed, len(b.Keys))
+		return fmt.Errorf("%d of %d files are not where they should be: see above; damaged shards are mended by shardraid repair --deep KEY, then run this again", failed, len(b.Keys))
 	}
-	var drained []string
+	return drained(cmd, b)
+}
+
+// drained says what became of the backends that shall be emptied.
+func drained(cmd *cobra.Command, b *object.Balance) error {
+	var drained, silent []string
 	for _, s := range b.Shares {
-		if s.State == layout.Drain {
+		switch {
+		case s.Err != nil && s.State != layout.Off:
+			silent = append(silent, s.Name+": "+s.Err.Error())
+		case s.State == layout.Drain:
 			drained = append(drained, s.Name)
 		}
 	}
+	if b.Unknown > 0 {
+		return fmt.Errorf("%d directories with shards on backends with state: drain are of no file that can be named now: run shardraid gc, and this again, before you give the backends up", b.Unknown)
+	}
 	if len(drained) > 0 {
 		note(cmd, "nothing that is needed is left on %s: it may be given up now, with state: off", strings.Join(drained, ", "))
+	}
+	if len(silent) > 0 {
+		return fmt.Errorf("these keep what they have, run it again when they answer: %s", strings.Join(silent, "; "))
 	}
 	return nil
 }
@@ -98,11 +119,5 @@ type share struct {
 	State string `json:"state"`
 	Has   int64  `json:"has"`
 	Share int64  `json:"share"`
-}
-
-func shares(b *object.Balance) (list []share) {
-	for _, s := range b.Shares {
-		list = append(list, share{s.Name, string(s.State), s.Has, s.Share})
-	}
-	return list
+	Error string `json:"error"` // why it keeps what it has, "" if it need not
 }

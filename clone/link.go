@@ -15,15 +15,15 @@ import (
 // ledger is where the processes of this user on this machine keep limits
 // together; "" if there is no such place. It is gone after a restart.
 func ledger(name string) string {
-	dir := os.Getenv("XDG_RUNTIME_DIR")
-	if dir == "" {
-		var err error
+	if name == "" {
+		return ""
+	}
+	// Not by XDG_RUNTIME_DIR: cron has none, and must find the same place.
+	dir := fmt.Sprintf("/run/user/%d", os.Getuid())
+	if _, err := os.Stat(dir); err != nil {
 		if dir, err = os.UserCacheDir(); err != nil {
 			return ""
 		}
-	}
-	if name == "" {
-		return ""
 	}
 	return filepath.Join(dir, "shardraid", "limits", name)
 }

@@ -69,7 +69,7 @@ func Claim(ctx context.Context, v *vault.Vault, set *Settings, passphrase string
 	return pool.Claim(ctx, c)
 }
 
-// OpenBackend connects one backend, whose limits hold for this process.
+// OpenBackend connects one backend.
 func OpenBackend(b layout.Backend) *backends.Rclone { return openBackend(b, nil) }
 
 func openBackend(b layout.Backend, link *backends.Link) *backends.Rclone {

@@ -39,9 +39,9 @@ func Text(data, parity int, backends []Backend) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "shardraid: 1\ndata: %d      # any %d of %d pieces bring a file back\nparity: %d    # any %d backends may be lost\nbackends:\n", data, data, data+parity, parity, parity)
 	for _, be := range backends {
-		fmt.Fprintf(&b, "  - {name: %s, remote: %q", be.Name, be.Remote)
+		fmt.Fprintf(&b, "  - {name: %q, remote: %q", be.Name, be.Remote)
 		if be.Domain != "" && be.Domain != be.Name {
-			fmt.Fprintf(&b, ", domain: %s", be.Domain)
+			fmt.Fprintf(&b, ", domain: %q", be.Domain)
 		}
 		if be.Limits != (Limits{}) {
 			fmt.Fprintf(&b, ", limits: %v", be.Limits)

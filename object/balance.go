@@ -2,6 +2,7 @@ package object
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -18,6 +19,9 @@ type Balance struct {
 	// Keys are those of the objects that have shards where there are too many,
 	// or anything where nothing shall be.
 	Keys []string
+	// Unknown are directories with shards on backends that shall be emptied, of
+	// which no manifest says whose they are.
+	Unknown int
 
 	store *Store
 
@@ -30,56 +34,116 @@ type Share struct {
 	Name       string
 	State      layout.State
 	Has, Share int64
+	Err        error // why it keeps what it has, nil if it need not
 }
 
-// Balance lists every backend. It needs all but m of them, and those that do
-// not answer keep what they have.
+// Balance lists every backend. It needs all but m of them; those that do not
+// answer, or fail to say how much is free, keep what they have.
 func (s *Store) Balance(ctx context.Context, job *Job) (*Balance, error) {
-	free := make(chan []int64, 1)
-	go func() { free <- s.free(ctx) }()
+	said := make(chan []int64, 1)
+	var failed []error
+	go func() {
+		var free []int64
+		free, failed = s.free(ctx)
+		said <- free
+	}()
 	all, err := s.listPool(ctx)
-	bytes := <-free
+	free := <-said
 	if err == nil {
 		err = s.quorum(&view{errs: all.errs}, nil)
 	}
 	if err != nil {
 		return nil, err
 	}
-	has, room := make([]int64, len(s.pool)), make([]int64, len(s.pool))
+	b := &Balance{store: s, over: make([]int64, len(s.pool)), Shares: make([]Share, len(s.pool))}
+	has, capacity := make([]int64, len(s.pool)), make([]int64, len(s.pool))
 	for i, m := range s.pool {
-		if all.errs[i] != nil {
-			continue
-		}
+		share := &b.Shares[i]
+		*share = Share{Name: m.Name, State: m.State, Err: all.errs[i]}
 		for _, files := range all.dirs[i] {
-			has[i] += shardBytes(files)
+			share.Has += shardBytes(files)
 		}
-		if m.State == layout.Active {
-			room[i] = m.capacity(has[i], bytes[i])
+		if err := failed[i]; share.Err == nil && m.State == layout.Active && err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			share.Err = err
 		}
+		switch {
+		case share.Err != nil:
+			continue
+		case m.State == layout.Active:
+			capacity[i] = m.capacity(share.Has, free[i])
+		}
+		has[i] = share.Has
 	}
-	b := &Balance{store: s, over: make([]int64, len(s.pool))}
-	for i, share := range fairShares(has, room, s.layout.Data+s.layout.Parity) {
+	guess(capacity, has)
+	for i, share := range fairShares(has, capacity, s.layout.Data+s.layout.Parity) {
+		if b.Shares[i].Share = share; b.Shares[i].Err != nil {
+			b.Shares[i].Share = b.Shares[i].Has
+		}
 		b.over[i] = has[i] - share
-		b.Shares = append(b.Shares, Share{s.pool[i].Name, s.pool[i].State, has[i], share})
 	}
-	return b, s.eachListed(ctx, all, job, func(l Listed) {
-		if b.concerns(s.vault.ObjectID(l.Key), all) {
+	return b, b.find(ctx, all, job)
+}
+
+// find notes the objects that something is to be moved of.
+func (b *Balance) find(ctx context.Context, all *listing, job *Job) error {
+	s := b.store
+	known := map[string]bool{}
+	err := s.eachListed(ctx, all, job, func(l Listed) {
+		id := s.vault.ObjectID(l.Key)
+		for _, m := range s.pool {
+			known[m.names.Dir(id)] = true
+		}
+		if b.concerns(id, all) {
 			b.Keys = append(b.Keys, l.Key)
 		}
 	})
+	for i, m := range s.pool {
+		for dir, files := range all.dirs[i] {
+			if m.State == layout.Drain && !known[dir] && shardBytes(files) > 0 {
+				b.Unknown++
+			}
+		}
+	}
+	return err
 }
 
+// unsaid stands for the capacity of a backend that does not say.
+const unsaid = -1
+
 // capacity is how many bytes of shards a backend could have that has some now,
-// and says that so many are free (-1 where it does not).
+// and says that so many are free; unsaid where it does not.
 func (b *member) capacity(has, free int64) int64 {
-	n := int64(b.weight())
-	if free >= 0 {
-		n = has + max(0, free-recordRoom)
+	most := b.Limits.Storage
+	switch {
+	case free >= 0 && most > 0:
+		return min(has+max(0, free-recordRoom), most)
+	case free >= 0:
+		return has + max(0, free-recordRoom)
+	case most > 0:
+		return most
 	}
-	if most := b.Limits.Storage; most > 0 {
-		n = min(n, most)
+	return unsaid
+}
+
+// guess takes those that do not say for as large as the others are on average,
+// or as each other where none says, and no smaller than what they have.
+func guess(capacity, has []int64) {
+	sum, n, largest := 0.0, 0, int64(1)
+	for i, c := range capacity {
+		if c > 0 {
+			sum, n = sum+float64(c), n+1
+		}
+		largest = max(largest, has[i])
 	}
-	return n
+	average := largest
+	if n > 0 {
+		average = int64(sum / float64(n))
+	}
+	for i, c := range capacity {
+		if c == unsaid {
+			capacity[i] = max(average, has[i])
+		}
+	}
 }
 
 // Excess is how many bytes of shards are where they should not be.
@@ -159,32 +223,42 @@ type Moved struct {
 // backend has its share, and calls done with each object, one at a time. What it
 // could not move stays where it is.
 func (b *Balance) MoveAll(ctx context.Context, job *Job, done func(Moved)) error {
+	emptied := b.emptied()
 	return many(ctx, b.Keys, done, func(key string) Moved {
 		m := Moved{Key: key}
-		emptied := b.emptied()
 		if len(emptied) == 0 && b.Excess() == 0 {
 			return m
 		}
-		m.Err = b.store.moveObject(ctx, b.store.vault.ObjectID(key), emptied, emptied, func(r *relocation, segment int, src source) (int, error) {
-			to, err := b.choose(r, segment, src)
-			if to >= 0 {
-				m.Shards++
-				m.Bytes += int64(shardSize(r.inc.manifest, segment))
+		how := moving{choose: b.choose, done: func(r *relocation, segment int, src source, to int, err error) {
+			size := int64(shardSize(r.inc.manifest, segment))
+			if err != nil {
+				b.note(to, src.at.backend, size) // it stays
+				return
 			}
-			return to, err
-		}, job)
+			m.Shards++
+			m.Bytes += size
+		}}
+		m.Err = b.store.moveObject(ctx, b.store.vault.ObjectID(key), emptied, emptied, how, job)
 		return m
 	})
 }
 
-// emptied are the backends that shall be.
+// emptied are the backends that shall be, and answer.
 func (b *Balance) emptied() (indexes []int) {
-	for i, m := range b.store.pool {
-		if m.State == layout.Drain && m.store != nil {
+	for i, s := range b.Shares {
+		if s.State == layout.Drain && s.Err == nil {
 			indexes = append(indexes, i)
 		}
 	}
 	return indexes
+}
+
+// note counts that so many bytes go from one backend to another.
+func (b *Balance) note(from, to int, bytes int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over[from] -= bytes
+	b.over[to] += bytes
 }
 
 // choose says where a shard goes, -1 if it stays.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"shardraid/backends/backendtest"
 	"shardraid/layout"
 	"shardraid/manifest"
 )
@@ -169,6 +170,93 @@ func TestBalanceDrain(t *testing.T) {
 		}
 		if copies < 2 {
 			t.Errorf("%d: %d copies", n, copies)
+		}
+	}
+}
+
+// Two accounts of one company join: of a segment they get one shard together.
+func TestBalanceDomains(t *testing.T) {
+	r := newRig(t, 2, 1, 5)
+	for _, i := range []int{3, 4} {
+		r.config.Layout.Backends[i].Domain = "company"
+		r.state(i, layout.Drain)
+	}
+	for n := range 20 {
+		r.mustPut(fmt.Sprint(n), bytesOf(byte(n), 5000))
+	}
+	r.state(3, layout.Active)
+	r.state(4, layout.Active)
+	if _, moved := r.balance(); moved == 0 {
+		t.Error("nothing was moved")
+	}
+	for n := range 20 {
+		e, err := r.Explain(ctx, fmt.Sprint(n), r.job())
+		if err != nil {
+			t.Fatal(err)
+		}
+		together := 0
+		for _, domain := range e.Groups[0].Domains {
+			if domain == "company" {
+				together++
+			}
+		}
+		if together > 1 || !e.Health.Whole() {
+			t.Errorf("%d: %d shards in one domain, %v", n, together, e.Health)
+		}
+	}
+}
+
+// A record of an earlier move leaves a backend that shall be emptied, too.
+func TestDrainKeepsMoves(t *testing.T) {
+	r := newRig(t, 2, 1, 5)
+	data := bytesOf(1, 5000)
+	r.mustPut(testKey, data)
+	from := r.pool[r.index(r.manifestOf(testKey).Segments[0].Shards[2].Backend)].Name
+	if err := r.Move(ctx, testKey, from, "", r.job()); err != nil {
+		t.Fatal(err)
+	}
+	var holders []int
+	for i := range r.pool {
+		if len(r.stored(i, testKey, manifest.KindMove)) > 0 {
+			holders = append(holders, i)
+		}
+	}
+	r.state(holders[0], layout.Drain)
+	r.balance()
+	n := 0
+	for i := range r.pool {
+		if i != holders[0] && len(r.stored(i, testKey, manifest.KindMove)) > 0 {
+			n++
+		}
+	}
+	if n < 2 {
+		t.Errorf("the move of a shard stands on %d other backends", n)
+	}
+}
+
+// A backend that fails to say how much is free keeps what it has.
+func TestBalanceUnsaid(t *testing.T) {
+	r, _ := balanceRig(t)
+	for i, m := range r.mem {
+		m.Limit(1<<30, false)
+		if i == 1 {
+			r.faulty[i].Add(backendtest.Fault{Op: "free", Do: backendtest.ErrorInstead(errDown)})
+		}
+	}
+	b, err := r.Balance(ctx, r.job())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := b.Shares[1]; !errors.Is(s.Err, errDown) || s.Share != s.Has {
+		t.Errorf("%+v", s)
+	}
+	for _, c := range []struct{ capacity, has, want []int64 }{
+		{[]int64{100, 300, unsaid}, []int64{10, 10, 10}, []int64{100, 300, 200}},
+		{[]int64{100, 300, unsaid, 0}, []int64{10, 10, 500, 0}, []int64{100, 300, 500, 0}},
+		{[]int64{unsaid, unsaid}, []int64{10, 20}, []int64{20, 20}},
+	} {
+		if guess(c.capacity, c.has); !slices.Equal(c.capacity, c.want) {
+			t.Errorf("%v, want %v", c.capacity, c.want)
 		}
 	}
 }

@@ -39,18 +39,27 @@ func (s *Store) Move(ctx context.Context, key, from, to string, job *Job) error 
 		}
 		return target, nil
 	}
-	return s.moveObject(ctx, s.vault.ObjectID(key), ends, ends[:1], choose, job)
+	return s.moveObject(ctx, s.vault.ObjectID(key), ends, ends[:1], moving{choose: choose}, job)
 }
 
-// chooser says to which backend a shard goes from where it is, -1 if it stays.
-type chooser func(r *relocation, segment int, src source) (to int, err error)
+// moving says what is moved.
+type moving struct {
+	// choose says to which backend a shard goes from where it is, -1 if it stays.
+	choose func(r *relocation, segment int, src source) (to int, err error)
+	// done is told of each that was put there, or could not be; nil for nobody.
+	done func(r *relocation, segment int, src source, to int, err error)
+}
 
-var errNoTaker = errors.New("no other backend may take it")
+var (
+	errNoTaker = errors.New("no other active backend answers, has room, and has no shard of the segment or too many in its domain: add a backend, or make room")
+	errLeaving = errors.New("it shall be emptied")
+)
 
 // moveObject moves the shards of an object that choose says. The needed
 // backends must answer; of those that shall be emptied the manifest gets
 // independent.
-func (s *Store) moveObject(ctx context.Context, id vault.ObjectID, needed, emptied []int, choose chooser, job *Job) error {
+func (s *Store) moveObject(ctx context.Context, id vault.ObjectID, needed, emptied []int, how moving, job *Job) error {
+	s.askRooms(ctx)
 	v, err := s.look(ctx, id, looking{prove: true, copies: len(s.pool)}, job)
 	if err != nil {
 		return err
@@ -72,12 +81,12 @@ func (s *Store) moveObject(ctx context.Context, id vault.ObjectID, needed, empti
 			continue
 		}
 		found = true
-		r := &relocation{store: s, job: job, v: v, inc: inc}
-		if err := r.moveAll(ctx, emptied, choose); err != nil {
+		r := &relocation{store: s, job: job, v: v, inc: inc, leaving: emptied}
+		if err := r.moveAll(ctx, how); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		errs = append(errs, r.spreadCopies(ctx, emptied))
+		errs = append(errs, r.spreadCopies(ctx), s.restoreMoves(ctx, v, inc, emptied))
 	}
 	if !found && len(errs) == 0 {
 		_, err := s.best(v)
@@ -89,16 +98,16 @@ func (s *Store) moveObject(ctx context.Context, id vault.ObjectID, needed, empti
 // spreadCopies makes sure that the manifest stands on m+1 backends that shall
 // not be emptied. The copies on those stay: two movers that each count on a copy
 // which the other deletes would leave too few.
-func (r *relocation) spreadCopies(ctx context.Context, emptied []int) error {
-	if len(emptied) == 0 {
+func (r *relocation) spreadCopies(ctx context.Context) error {
+	if len(r.leaving) == 0 {
 		return nil
 	}
 	s := r.store
-	leaving := func(i int) bool { return slices.Contains(emptied, i) }
+	leaving := func(i int) bool { return slices.Contains(r.leaving, i) }
 	rest := slices.DeleteFunc(slices.Clone(r.inc.valid), leaving)
 	_, err := s.spread(r.v, r.inc, rest, "its manifest", func(b *member) error {
 		if leaving(s.index(b.ID)) {
-			return errors.New("it shall be emptied")
+			return errLeaving
 		}
 		return s.putManifest(ctx, b, r.inc.manifest)
 	})
@@ -107,13 +116,13 @@ func (r *relocation) spreadCopies(ctx context.Context, emptied []int) error {
 
 // moveAll moves what choose says of an incarnation; first what is on backends
 // that shall be emptied, since what else is moved may take its place.
-func (r *relocation) moveAll(ctx context.Context, emptied []int, choose chooser) error {
+func (r *relocation) moveAll(ctx context.Context, how moving) error {
 	var errs []error
 	for _, first := range []bool{true, false} {
 		errs = append(errs, r.eachShard(ctx, func(ctx context.Context, i, j int, held []place) error {
 			for _, at := range held {
-				if slices.Contains(emptied, at.backend) == first {
-					return r.moveShard(ctx, i, source{shard: j, at: at}, held, choose)
+				if slices.Contains(r.leaving, at.backend) == first {
+					return r.moveShard(ctx, i, source{shard: j, at: at}, held, how)
 				}
 			}
 			return nil
@@ -137,10 +146,12 @@ func (r *relocation) eachShard(ctx context.Context, f func(ctx context.Context, 
 	return joinLine(append(errs, r.flush(ctx)))
 }
 
-func (r *relocation) moveShard(ctx context.Context, i int, src source, held []place, choose chooser) error {
-	to, err := choose(r, i, src)
-	if errors.Is(err, errNoTaker) && r.makeRoom(ctx, i, src.shard) {
-		to, err = choose(r, i, src)
+func (r *relocation) moveShard(ctx context.Context, i int, src source, held []place, how moving) error {
+	to, err := how.choose(r, i, src)
+	for range 2 { // first our own moves are completed, then those of others
+		if errors.Is(err, errNoTaker) && r.makeRoom(ctx, i, src.shard) {
+			to, err = how.choose(r, i, src)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("move shard %d of segment %d from %s: %w", src.shard, i, r.store.pool[src.at.backend].Name, err)
@@ -148,7 +159,11 @@ func (r *relocation) moveShard(ctx context.Context, i int, src source, held []pl
 	if to < 0 {
 		return nil
 	}
-	return r.copyShard(ctx, i, src, to, held)
+	err = r.copyShard(ctx, i, src, to, held)
+	if how.done != nil {
+		how.done(r, i, src, to, err)
+	}
+	return err
 }
 
 // copyShard puts a shard on a backend, to replace the copies that are held. Who

@@ -263,6 +263,10 @@ func (p *put) putManifests(ctx context.Context, v *view) error {
 		own = slices.Clone(p.own[:s.parity+1])
 	} else {
 		own = slices.DeleteFunc(slices.Clone(p.own), func(i int) bool { return i < 0 })
+		quick := slices.DeleteFunc(slices.Clone(own), func(i int) bool { return slices.Contains(p.late, i) })
+		if len(quick) > s.parity { // who lacks shards need not hold up the success
+			own = quick
+		}
 	}
 	spare := s.copyOrder(v, nil)
 	stored, causes := 0, []Cause(nil)

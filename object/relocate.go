@@ -21,6 +21,7 @@ type relocation struct {
 	inc     *incarnation
 	lost    []int // backends given up
 	emptied []int // backends that have lost much, as a person says
+	leaving []int // backends that shall hold nothing that is needed
 	done    []relocated
 	began   time.Time
 }
@@ -39,8 +40,8 @@ type relocated struct {
 const maxBatch = 64
 
 // errCrowded: two movers at once have given two shards of a segment to one
-// backend.
-var errCrowded = errors.New("another clone has put a shard of the same segment there meanwhile: try again")
+// backend, or too many to a domain.
+var errCrowded = errors.New("another clone has put a shard of the same segment there, or in its domain, meanwhile: try again")
 
 // put stores a shard at its new place.
 func (r *relocation) put(ctx context.Context, segment, shard int, data []byte, to int, from ...place) error {
@@ -129,17 +130,20 @@ func (r *relocation) record(ctx context.Context, batch []relocated) error {
 	for _, d := range batch {
 		moves = append(moves, r.move(d))
 	}
-	holders, err := r.store.putMoves(ctx, r.v, r.inc, moves, nil)
+	holders, err := r.store.putMoves(ctx, r.v, r.inc, moves, nil, r.leaving)
 	for _, move := range moves {
 		r.inc.learn(move, holders...)
 	}
 	return err
 }
 
-// putMoves puts a record of moves on more backends until m+1 have one, and
-// returns all that have.
-func (s *Store) putMoves(ctx context.Context, v *view, inc *incarnation, moves []manifest.Move, have []int) ([]int, error) {
+// putMoves puts a record of moves on more backends until m+1 have one that are
+// not leaving, and returns all that have.
+func (s *Store) putMoves(ctx context.Context, v *view, inc *incarnation, moves []manifest.Move, have, leaving []int) ([]int, error) {
 	return s.spread(v, inc, have, "its move record", func(b *member) error {
+		if slices.Contains(leaving, s.index(b.ID)) {
+			return errLeaving
+		}
 		message, err := manifest.SealMoves(s.vault, moves)
 		if err != nil {
 			return err
@@ -159,7 +163,7 @@ func (r *relocation) settle(ctx context.Context, now *incarnation, d relocated) 
 		return fmt.Errorf("%s: it was stored and is not listed", where)
 	}
 	// Who put another shard there meanwhile and has not named it yet will see ours.
-	if crowded, _ := r.store.around(seen, int(d.segment), int(d.shard)); crowded[d.to.backend] {
+	if crowded, perDomain := r.store.around(seen, int(d.segment), int(d.shard)); crowded[d.to.backend] || perDomain[b.Domain] >= r.store.parity {
 		r.takeBack(ctx, []relocated{d})
 		return fmt.Errorf("%s: %w", where, errCrowded)
 	}
@@ -254,15 +258,14 @@ func (s *Store) around(inc *incarnation, segment, shard int) (crowded map[int]bo
 		}
 		places, _ := s.places(inc, segment, j)
 		taken := s.held(inc, places)
-		counted := taken[:min(1, len(taken))]
 		if len(taken) == 0 {
-			taken, counted = places, places
+			taken = places
 		}
 		for _, at := range taken {
 			crowded[at.backend] = true
 		}
-		var domains []string
-		for _, at := range counted {
+		var domains []string // of a move under way both
+		for _, at := range taken {
 			domains = append(domains, s.pool[at.backend].Domain)
 		}
 		slices.Sort(domains)

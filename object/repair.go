@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"shardraid/erasure"
+	"shardraid/layout"
 	"shardraid/manifest"
 	"shardraid/vault"
 )
@@ -40,6 +41,7 @@ func (s *Store) repair(ctx context.Context, id vault.ObjectID, o RepairOptions, 
 	if err != nil {
 		return Health{}, err
 	}
+	s.askRooms(ctx)
 	v, err := s.look(ctx, id, looking{prove: true, copies: len(s.pool), without: lost, emptied: emptied}, job)
 	if err != nil {
 		return Health{}, err
@@ -95,7 +97,7 @@ func (s *Store) repairIncarnation(ctx context.Context, v *view, inc *incarnation
 		job.progress(inc.manifest.Offset(i))
 	}
 	errs = append(errs, r.flush(ctx))
-	errs = append(errs, s.restoreMoves(ctx, v, inc))
+	errs = append(errs, s.restoreMoves(ctx, v, inc, nil))
 	if err := joinLine(errs); err != nil {
 		return s.health(v, inc, damaged, nil, len(inc.valid)), err
 	}
@@ -196,8 +198,10 @@ func (r *relocation) place(ctx context.Context, segment, shard int, data []byte,
 	e := &QuorumError{Need: 1, What: fmt.Sprintf("backends take shard %d of segment %d", shard, segment)}
 	for {
 		to := r.store.target(r.v, r.inc, segment, shard, not)
-		if to < 0 && r.makeRoom(ctx, segment, shard) {
-			to = r.store.target(r.v, r.inc, segment, shard, not)
+		for range 2 { // first our own moves are completed, then those of others
+			if to < 0 && r.makeRoom(ctx, segment, shard) {
+				to = r.store.target(r.v, r.inc, segment, shard, not)
+			}
 		}
 		if to < 0 {
 			return e
@@ -218,17 +222,19 @@ func (r *relocation) place(ctx context.Context, segment, shard int, data []byte,
 // was cut off between its record and the deletion. It is made anew, for a copy
 // is deleted only by who has put another one.
 func (r *relocation) makeRoom(ctx context.Context, segment, shard int) bool {
+	if len(r.done) > 0 { // it may be one of ours
+		return r.flush(ctx) == nil
+	}
 	for j := range r.inc.manifest.Segments[segment].Shards {
 		places, _ := r.store.places(r.inc, segment, j)
 		places = r.store.held(r.inc, places)
 		last := len(places) - 1
-		if j == shard || last < 1 || places[0].backend == places[last].backend {
+		if j == shard || last < 1 || places[0].backend == places[last].backend || r.store.pool[places[last].backend].State != layout.Active {
 			continue
 		}
 		keep := places[last].backend // where it was moved to
-		from := slices.DeleteFunc(places, func(at place) bool { return at.backend == keep })
 		data := make([]byte, shardSize(r.inc.manifest, segment))
-		if r.store.readShard(ctx, r.inc.manifest, from[0], data) != nil || r.put(ctx, segment, j, data, keep, from...) != nil {
+		if r.store.readShard(ctx, r.inc.manifest, places[0], data) != nil || r.put(ctx, segment, j, data, keep, places...) != nil {
 			continue
 		}
 		return r.flush(ctx) == nil
@@ -261,12 +267,13 @@ func (f *fetch) rebuild(ctx context.Context, missing []int) error {
 }
 
 // restoreMoves puts records back that are the only ones to say where a shard
-// is, until m+1 backends have them.
-func (s *Store) restoreMoves(ctx context.Context, v *view, inc *incarnation) error {
+// is, until m+1 backends have them that are not leaving.
+func (s *Store) restoreMoves(ctx context.Context, v *view, inc *incarnation, leaving []int) error {
 	poor := map[string][]told{} // by who holds them
 	for _, moves := range inc.moves {
 		for _, move := range moves {
 			at := place{s.index(move.Backend), manifest.Name{Incarnation: inc.id, Kind: manifest.KindShard, Segment: move.Segment, Shard: move.Shard, Copy: move.Copy}}
+			move.holders = slices.DeleteFunc(slices.Clone(move.holders), func(i int) bool { return slices.Contains(leaving, i) })
 			if at.backend >= 0 && len(move.holders) <= s.parity && (s.silent(v, at.backend) || s.hasSize(inc, at)) {
 				holders := fmt.Sprint(slices.Sorted(slices.Values(move.holders)))
 				poor[holders] = append(poor[holders], move)
@@ -280,7 +287,7 @@ func (s *Store) restoreMoves(ctx context.Context, v *view, inc *incarnation) err
 			for _, move := range batch {
 				moves = append(moves, move.Move)
 			}
-			_, err := s.putMoves(ctx, v, inc, moves, batch[0].holders)
+			_, err := s.putMoves(ctx, v, inc, moves, batch[0].holders, leaving)
 			errs = append(errs, err)
 		}
 	}

@@ -37,7 +37,10 @@ type BackendStatus struct {
 // Status lists every backend and judges every object by that.
 func (s *Store) Status(ctx context.Context, job *Job) (*Status, error) {
 	free := make(chan []int64, 1)
-	go func() { free <- s.free(ctx) }()
+	go func() {
+		bytes, _ := s.free(ctx)
+		free <- bytes
+	}()
 	all, err := s.listPool(ctx)
 	bytes := <-free
 	if err != nil {
@@ -75,17 +78,17 @@ func (st *Status) add(l Listed) {
 }
 
 // free asks every backend how much may still be stored, -1 where it does not
-// say.
-func (s *Store) free(ctx context.Context) []int64 {
+// say, or why not.
+func (s *Store) free(ctx context.Context) ([]int64, []error) {
 	free := slices.Repeat([]int64{-1}, len(s.pool))
-	s.each(ctx, 0, func(ctx context.Context, i int, b *member) error {
+	errs := s.each(ctx, 0, func(ctx context.Context, i int, b *member) error {
 		n, err := b.store.Free(ctx)
 		if err == nil {
 			free[i] = n
 		}
 		return err
 	})
-	return free
+	return free, errs
 }
 
 func (s *Store) usable(backends []BackendStatus) int64 {

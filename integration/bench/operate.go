@@ -233,12 +233,18 @@ func (e *estate) joined() error {
 	if err != nil {
 		return err
 	}
-	var shares []struct {
-		Name  string
-		Share int64
-	}
-	if err := json.Unmarshal([]byte(out), &shares); err != nil {
-		return err
+	ideal := int64(0)
+	for line := range strings.Lines(out) {
+		var s struct {
+			Name  string
+			Share int64
+		}
+		if err := json.Unmarshal([]byte(line), &s); err != nil {
+			return err
+		}
+		if s.Name == "b9" {
+			ideal = s.Share
+		}
 	}
 	before, err := e.shards(9, none)
 	if err != nil {
@@ -256,11 +262,7 @@ func (e *estate) joined() error {
 		}
 		moved += m.Bytes
 	}
-	for _, s := range shares {
-		if s.Name == "b9" {
-			e.sheet.add("joined ideal", mib(s.Share-before))
-		}
-	}
+	e.sheet.add("joined ideal", mib(ideal-before))
 	e.sheet.add("joined moved", mib(moved))
 	return nil
 }
