@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -58,22 +59,42 @@ func (s *Store) listPool(ctx context.Context) (*listing, error) {
 	return all, nil
 }
 
-// eachListed calls found for every object of a listing.
+// eachListed calls found for every object of a listing, one at a time. It looks
+// at some at once.
 func (s *Store) eachListed(ctx context.Context, all *listing, job *Job, found func(Listed)) error {
-	seen := map[vault.ObjectID]bool{}
+	var mu sync.Mutex
+	known := make([]map[string]bool, len(s.pool)) // directories of objects that were seen, by backend
+	for i := range known {
+		known[i] = map[string]bool{}
+	}
 	for i, b := range s.pool {
-		for dir, files := range all.dirs[i] {
-			id, ok := s.identify(ctx, b, dir, files, job, manifest.KindManifest)
-			if !ok || seen[id] {
-				continue
+		var dirs []string
+		for dir := range all.dirs[i] {
+			if !known[i][dir] {
+				dirs = append(dirs, dir)
 			}
-			seen[id] = true
-			if listed, ok := s.listed(ctx, id, all, job); ok {
-				found(listed)
+		}
+		err := many(ctx, dirs, func(l *Listed) {
+			if l != nil {
+				found(*l)
 			}
-			if err := ctx.Err(); err != nil {
-				return context.Cause(ctx)
+		}, func(dir string) *Listed {
+			id, ok := s.identify(ctx, b, dir, all.dirs[i][dir], job, manifest.KindManifest)
+			if !ok {
+				return nil
 			}
+			mu.Lock()
+			for j, other := range s.pool {
+				known[j][other.names.Dir(id)] = true
+			}
+			mu.Unlock()
+			if l, ok := s.listed(ctx, id, all, job); ok {
+				return &l
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

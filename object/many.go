@@ -8,8 +8,8 @@ import (
 )
 
 // manyAtOnce is how many objects are dealt with at once: of a small one most is
-// waiting for answers.
-const manyAtOnce = 8
+// waiting for answers, and the memory of large ones has a budget.
+const manyAtOnce = 32
 
 // Finding is what was found of one object, or why nothing was.
 type Finding struct {
