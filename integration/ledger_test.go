@@ -85,7 +85,12 @@ func (l *ledger) contradictions(key string, since time.Time) (lost, vain []strin
 			break
 		}
 		if (r.is("STORE", "FAILURE") || r.is("REMOVE", "FAILURE")) && !r.stopped && !between(all, "STORE", r, r) && !between(all, "REMOVE", r, r) {
-			lost = append(lost, fmt.Sprintf("nothing in the way, and failed:\n%v", r))
+			text := fmt.Sprintf("nothing in the way, and failed:\n%v", r)
+			if r.away > 0 && unfinished(all, &request{ended: r.begun}) { // torn copies of its manifest on m backends, and another one away
+				vain = append(vain, text)
+			} else {
+				lost = append(lost, text)
+			}
 		}
 	}
 	return lost, vain

@@ -33,6 +33,10 @@ func TestLedger(t *testing.T) {
 		{name: "a killed store that was to be seen", requests: "0-1 STORE DIED; 2-3 REMOVE SUCCESS; 4-5 RETRIEVE SUCCESS", lost: "there again", gone: true},
 		{name: "a store that fails for nothing", requests: "0-1 STORE FAILURE", lost: "nothing in the way"},
 		{name: "a removal that fails for nothing", requests: "0-1 REMOVE FAILURE", lost: "nothing in the way"},
+		{name: "a removal after a killed store, with a backend away", requests: "0-1 STORE DIED; 2-3 REMOVE FAILURE away", vain: "nothing in the way"},
+		{name: "a removal after a killed store, with all there", requests: "0-1 STORE DIED; 2-3 REMOVE FAILURE", lost: "nothing in the way"},
+		{name: "a store with a backend away", requests: "0-1 STORE FAILURE away", lost: "nothing in the way"},
+		{name: "a removal with a backend away", requests: "0-1 REMOVE FAILURE away", lost: "nothing in the way"},
 		{name: "a removal that fails beside another", requests: "0-2 REMOVE FAILURE; 1-3 REMOVE SUCCESS; 4-5 CHECKPRESENT FAILURE", gone: true},
 	} {
 		book := &ledger{}
