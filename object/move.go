@@ -55,9 +55,8 @@ var (
 	errLeaving = errors.New("it shall be emptied")
 )
 
-// moveObject moves the shards of an object that choose says. The needed
-// backends must answer; of those that shall be emptied the manifest gets
-// independent.
+// moveObject moves shards of an object. The needed backends must answer; on
+// those that shall be emptied nothing is left that the object needs.
 func (s *Store) moveObject(ctx context.Context, id vault.ObjectID, needed, emptied []int, how moving, job *Job) error {
 	s.askRooms(ctx)
 	v, err := s.look(ctx, id, looking{prove: true, copies: len(s.pool)}, job)
