@@ -68,11 +68,8 @@ func (o *initOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("write layout: %w", err)
 	}
-	if _, err := f.WriteString(text); err != nil {
-		f.Close()
-		return fmt.Errorf("write layout: %w", err)
-	}
-	if err := f.Close(); err != nil {
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write layout: %w", err)
 	}
 	show(cmd, "", "wrote "+o.file+"; look at it, then, with the fingerprint of your GPG key (gpg --list-keys):", "",

@@ -69,13 +69,12 @@ func (a *app) getCommand() *cobra.Command {
 			if len(args) > 1 {
 				file = args[1]
 			}
-			pool, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer pool.Close()
 			_, missing := os.Stat(file)
-			if err := pool.Get(cmd.Context(), args[0], file, a.job(cmd)); err != nil {
+			err := a.onPool(cmd, func(pool *clone.Pool) error {
+				err := pool.Get(cmd.Context(), args[0], file, a.job(cmd))
+				if err == nil {
+					return nil
+				}
 				if info, statErr := os.Stat(file); missing != nil && statErr == nil && info.Size() == 0 {
 					os.Remove(file)
 				}
@@ -83,6 +82,9 @@ func (a *app) getCommand() *cobra.Command {
 					return fmt.Errorf("%q is no key of git-annex: git annex lookupkey FILE tells the key of a file, shardraid list those that are stored", args[0])
 				}
 				return fmt.Errorf("get %s: %w", args[0], err)
+			})
+			if err != nil {
+				return err
 			}
 			note(cmd, "wrote %s", file)
 			return nil

@@ -40,15 +40,7 @@ type Share struct {
 // Balance lists every backend. It needs all but m of them; those that do not
 // answer, or fail to say how much is free, keep what they have.
 func (s *Store) Balance(ctx context.Context, job *Job) (*Balance, error) {
-	said := make(chan []int64, 1)
-	var failed []error
-	go func() {
-		var free []int64
-		free, failed = s.free(ctx)
-		said <- free
-	}()
-	all, err := s.listPool(ctx)
-	free := <-said
+	all, free, failed, err := s.listAndFree(ctx)
 	if err == nil {
 		err = s.quorum(&view{errs: all.errs}, nil)
 	}

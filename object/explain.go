@@ -37,14 +37,7 @@ type Group struct {
 
 // Explain looks where an object is and changes nothing.
 func (s *Store) Explain(ctx context.Context, key string, job *Job) (*Explanation, error) {
-	v, err := s.look(ctx, s.vault.ObjectID(key), looking{prove: true, copies: len(s.pool), patience: s.patience}, job)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.quorum(v, nil); err != nil {
-		return nil, err
-	}
-	inc, err := s.best(v)
+	v, inc, err := s.examine(ctx, key, job)
 	if err != nil {
 		return nil, err
 	}

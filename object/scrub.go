@@ -43,14 +43,7 @@ type ScrubOptions struct {
 // Scrub looks what is left of an object and changes nothing. The error is that
 // of what could not be looked at; ErrAbsent where there is no such object.
 func (s *Store) Scrub(ctx context.Context, key string, o ScrubOptions, job *Job) (Health, error) {
-	v, err := s.look(ctx, s.vault.ObjectID(key), looking{prove: true, copies: len(s.pool), patience: s.patience}, job)
-	if err != nil {
-		return Health{}, err
-	}
-	if err := s.quorum(v, nil); err != nil {
-		return Health{}, err
-	}
-	inc, err := s.best(v)
+	v, inc, err := s.examine(ctx, key, job)
 	if err != nil {
 		return Health{}, err
 	}
@@ -69,6 +62,20 @@ func (s *Store) Scrub(ctx context.Context, key string, o ScrubOptions, job *Job)
 	h := s.health(v, inc, found.damaged, found.unread, len(inc.valid))
 	h.Checked = found.checked
 	return h, nil
+}
+
+// examine looks with proof at all that there is of an object, and returns what
+// a reader would take.
+func (s *Store) examine(ctx context.Context, key string, job *Job) (*view, *incarnation, error) {
+	v, err := s.look(ctx, s.vault.ObjectID(key), looking{prove: true, copies: len(s.pool), patience: s.patience}, job)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.quorum(v, nil); err != nil {
+		return nil, nil, err
+	}
+	inc, err := s.best(v)
+	return v, inc, err
 }
 
 // best returns the incarnation that a reader would take, be it lost, or why

@@ -3,6 +3,7 @@ package object
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"shardraid/layout"
 )
@@ -36,19 +37,13 @@ type BackendStatus struct {
 
 // Status lists every backend and judges every object by that.
 func (s *Store) Status(ctx context.Context, job *Job) (*Status, error) {
-	free := make(chan []int64, 1)
-	go func() {
-		bytes, _ := s.free(ctx)
-		free <- bytes
-	}()
-	all, err := s.listPool(ctx)
-	bytes := <-free
+	all, free, _, err := s.listAndFree(ctx)
 	if err != nil {
 		return nil, err
 	}
 	st := &Status{Data: s.layout.Data, Parity: s.layout.Parity, Unsure: s.quorum(&view{errs: all.errs}, nil), Degraded: map[int]int{}}
 	for i, b := range s.pool {
-		is := BackendStatus{Name: b.Name, ID: b.ID, Domain: b.Domain, State: b.State, Err: all.errs[i], Free: bytes[i]}
+		is := BackendStatus{Name: b.Name, ID: b.ID, Domain: b.Domain, State: b.State, Err: all.errs[i], Free: free[i]}
 		for _, files := range all.dirs[i] {
 			for _, f := range files {
 				is.Files++
@@ -75,6 +70,16 @@ func (st *Status) add(l Listed) {
 	default:
 		st.Degraded[l.Health.Spare]++
 	}
+}
+
+// listAndFree lists every backend and asks meanwhile how much is free there;
+// failed are the reasons of those that do not say.
+func (s *Store) listAndFree(ctx context.Context) (all *listing, free []int64, failed []error, err error) {
+	var asked sync.WaitGroup
+	asked.Go(func() { free, failed = s.free(ctx) })
+	all, err = s.listPool(ctx)
+	asked.Wait()
+	return all, free, failed, err
 }
 
 // free asks every backend how much may still be stored, -1 where it does not
