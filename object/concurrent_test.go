@@ -61,7 +61,7 @@ func TestConcurrentClones(t *testing.T) {
 func TestNoGoroutineIsLeft(t *testing.T) {
 	before := runtime.NumGoroutine()
 	data := bytesOf(1, 1<<20)
-	for n := 1; n < 120; n += 13 {
+	for n := 1; n < 120; n += 5 {
 		r := newRig(t, 4, 2, 6)
 		r.faulty[1].Down(errDown)
 		ctx, cancel := context.WithCancel(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"sync"
+	"time"
 
 	"shardraid/backends"
 	"shardraid/manifest"
@@ -61,7 +62,9 @@ func (g *gate) do(kind string, fn func() error, half ...func()) error {
 	late, torn, kill := g.late, g.torn, g.kill
 	g.mu.Unlock()
 	if dying && late {
+		hung := time.AfterFunc(time.Second, kill) // what hangs is not done before
 		_ = fn()
+		hung.Stop()
 	}
 	if dying && torn && len(half) > 0 {
 		half[0]()
