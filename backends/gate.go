@@ -62,6 +62,15 @@ type gate struct {
 	rest     time.Duration // the last time that it was left alone
 	retry    time.Time     // no call before
 	probing  chan struct{} // one call looks whether it is back; closed when it knows
+
+	contact Contact
+}
+
+// Contact is when a backend last answered and last failed.
+type Contact struct {
+	Answered time.Time `json:"answered,omitzero"`
+	Failed   time.Time `json:"failed,omitzero"`
+	Failure  string    `json:"failure,omitempty"`
 }
 
 // pass is what a call got at the gate.
@@ -130,6 +139,12 @@ func (g *gate) leave(p pass, o outcome, named time.Duration, err error) (quiet t
 	if p.probe {
 		close(g.probing)
 		g.probing = nil
+	}
+	switch o {
+	case answered, locked:
+		g.contact.Answered = time.Now()
+	case slowed, failed, down:
+		g.contact.Failed, g.contact.Failure = time.Now(), say(err)
 	}
 	switch o {
 	case answered, locked, slowed:

@@ -109,6 +109,13 @@ func (r *Rclone) Ready() error {
 	return nil
 }
 
+// Contact returns when the backend last answered and last failed, as far as it was asked here.
+func (r *Rclone) Contact() Contact {
+	r.gate.mu.Lock()
+	defer r.gate.mu.Unlock()
+	return r.gate.contact
+}
+
 // do runs one operation on the connected remote and gives its error the text that users see.
 // An operation that was throttled, or met a lock, is tried again.
 func do[T any](ctx context.Context, r *Rclone, verb, name string,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,8 @@ func (a *app) applyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "apply [FILE]", Short: "put a layout in force", Args: cobra.MaximumNArgs(1),
 		Long: `Signs the layout in FILE, puts it on every backend and into git. Every backend that is not off must answer. What is stored stays where it is; new files go by the new layout.
+
+A backend that is off may be left out when nothing relies on it any more, which is looked up first: after repair --lost and gc --lost.
 
 Other clones stop until git annex sync has brought them the new layout.
 
@@ -96,6 +99,9 @@ func (p *apply) run(cmd *cobra.Command, file string, dryRun bool) error {
 	} else {
 		show(cmd, "the layout itself is the one in force")
 	}
+	if err := p.mayLeave(cmd, v, target); err != nil {
+		return err
+	}
 	if dryRun {
 		return nil
 	}
@@ -114,6 +120,28 @@ func (p *apply) run(cmd *cobra.Command, file string, dryRun bool) error {
 	}
 	p.repo.dir.Finish()
 	note(cmd, "layout of epoch %d is in force; other clones need git annex sync", target.Layout.Epoch)
+	return nil
+}
+
+// mayLeave makes sure that nothing relies on the backends that the target has
+// no more.
+func (p *apply) mayLeave(cmd *cobra.Command, v *vault.Vault, target *clone.Settings) error {
+	for _, h := range p.heads {
+		leaving := layout.Leaving(target.Layout, []layout.Head{h})
+		if len(leaving) == 0 {
+			continue
+		}
+		pool, err := clone.Connect(v, h.Layout, nil)
+		if err != nil {
+			return err
+		}
+		err = pool.WithoutOff(cmd.Context(), &object.Job{})
+		pool.Close()
+		if err != nil {
+			names := strings.Join(leaving, ",")
+			return fmt.Errorf("backend %[1]s cannot leave the layout yet: run shardraid repair --lost %[1]s and shardraid gc --lost %[1]s, then try again: %[2]w", names, err)
+		}
+	}
 	return nil
 }
 
@@ -206,7 +234,7 @@ func (p *apply) claim(ctx context.Context, v *vault.Vault, target *clone.Setting
 	}
 	former, end := p.formerPlaces(target.Layout)
 	defer end()
-	return clone.Claim(ctx, v, target, passphrase, object.Claim{Known: known, Former: former})
+	return p.repo.dir.Claim(ctx, v, target, passphrase, object.Claim{Known: known, Former: former})
 }
 
 // formerPlaces connects the places that backends had under the layouts before

@@ -16,18 +16,20 @@ import (
 
 func (a *app) scrubCommand() *cobra.Command {
 	var o object.ScrubOptions
-	var all bool
+	var all, anew bool
 	cmd := a.withoutGit(&cobra.Command{
 		Use: "scrub [KEY...]", Short: "is everything that is stored whole?",
 		Long: `Asks every backend what it has of all files, or of these keys, and changes nothing. Prints a line for each that is not whole, the most endangered first: key, what is wrong; with a tab between them. The exit code is 0 if all are whole.
 
-It believes the sizes that backends list. With --hashes it also compares the hashes that many of them keep, which downloads nothing; with --sample it reads a share of the shards that have no hash, others each time; with --deep it reads every shard.`,
+It believes the sizes that backends list. With --hashes it also compares the hashes that many of them keep, which downloads nothing; with --sample it reads a share of the shards that have no hash, others each time; with --deep it reads every shard.
+
+One of everything that was stopped is gone on with by the next of the same depth, for two weeks: what was whole then is only looked at by size. --anew begins from the start.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.Sample < 0 || o.Sample > 1 {
 				return fmt.Errorf("--sample %v is no share: write 0 to 1, such as 0.05 for one shard in twenty", o.Sample)
 			}
 			return a.onPool(cmd, func(pool *clone.Pool) error {
-				findings, err := a.scrub(cmd, pool, args, o)
+				findings, err := a.scrub(cmd, pool, args, o, anew)
 				if err != nil {
 					return err
 				}
@@ -48,6 +50,7 @@ It believes the sizes that backends list. With --hashes it also compares the has
 	cmd.Flags().BoolVar(&o.Hashes, "hashes", false, "compare the hashes that backends report: nothing is downloaded for that")
 	cmd.Flags().Float64Var(&o.Sample, "sample", 0, "read this share (0 to 1) of the shards that no hash vouches for")
 	cmd.Flags().BoolVar(&all, "all", false, "print those that are whole, too")
+	cmd.Flags().BoolVar(&anew, "anew", false, "do not go on with a scrub that was stopped")
 	return a.withJSON(cmd)
 }
 
@@ -72,7 +75,7 @@ Prints a line for each file that was not whole: key, what became of it; with a t
 }
 
 func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.RepairOptions, hashes, dryRun bool) error {
-	findings, err := a.scrub(cmd, pool, keys, object.ScrubOptions{Deep: o.Deep, Hashes: hashes})
+	findings, err := a.scrub(cmd, pool, keys, object.ScrubOptions{Deep: o.Deep, Hashes: hashes}, false)
 	if err != nil {
 		return err
 	}
@@ -112,23 +115,44 @@ func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o obje
 
 // scrub looks at the objects of some keys, or of all; the most endangered come
 // first.
-func (a *app) scrub(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.ScrubOptions) (findings []object.Finding, err error) {
+func (a *app) scrub(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.ScrubOptions, anew bool) (findings []object.Finding, err error) {
 	all := len(keys) == 0
 	if all {
 		if err := pool.List(cmd.Context(), a.job(cmd), func(l object.Listed) { keys = append(keys, l.Key) }); err != nil {
 			return nil, err
 		}
 	}
+	var stopped *clone.Scrubbing
+	if all && a.repo != nil && o != (object.ScrubOptions{}) {
+		stopped = a.repo.dir.Scrub(fmt.Sprintf("%+v", o), anew)
+	}
+	defer func() { stopped.Close(err == nil) }()
 	p := startProgress(cmd, "looked at", len(keys))
 	defer p.end()
-	err = pool.ScrubAll(cmd.Context(), keys, o, a.job(cmd), func(f object.Finding) {
-		findings = append(findings, f)
-		p.step(f.Health.Size)
-	})
+	look := func(keys []string, o object.ScrubOptions, whole func(key string)) error {
+		return pool.ScrubAll(cmd.Context(), keys, o, a.job(cmd), func(f object.Finding) {
+			findings = append(findings, f)
+			p.step(f.Health.Size)
+			if isWhole(f) {
+				whole(f.Key)
+			}
+		})
+	}
+	was, rest := stopped.Split(keys)
+	if len(was) > 0 {
+		note(cmd, "going on with the scrub of %s, which found %d of %d files whole", when(stopped.Began), len(was), len(keys))
+		err = look(was, object.ScrubOptions{}, func(string) {})
+	}
+	if err == nil {
+		err = look(rest, o, stopped.Note)
+	}
 	slices.SortFunc(findings, func(a, b object.Finding) int {
 		return cmp.Or(byDanger(a.Health, b.Health), cmp.Compare(a.Key, b.Key))
 	})
-	if err == nil && all && a.repo != nil {
+	switch {
+	case err != nil:
+		err = fmt.Errorf("stopped after %d of %d files: run it again: %w", len(findings), len(keys), err)
+	case all && a.repo != nil:
 		a.repo.dir.NoteScrub(o.Deep)
 	}
 	return findings, err

@@ -30,6 +30,7 @@ type bar struct {
 	backendStatus
 	Ours, Rest float64
 	Space      string
+	Says       string // whether it answers, and did
 }
 
 // cell is one file of the redundancy map.
@@ -61,7 +62,7 @@ func writePage(w io.Writer, s *status, now time.Time) error {
 	} else if err := s.trouble(); err != nil {
 		p.Good, p.Verdict = false, p.Verdict+", but "+err.Error()
 	}
-	p.addBars()
+	p.addBars(now)
 	p.addCells()
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"size": func(n int64) string { return size(&n) }, "speed": speed, "when": when,
@@ -72,7 +73,7 @@ func writePage(w io.Writer, s *status, now time.Time) error {
 	return t.Execute(w, p)
 }
 
-func (p *page) addBars() {
+func (p *page) addBars(now time.Time) {
 	var most int64 = 1
 	for _, b := range p.Backends {
 		most = max(most, b.Used+orZero(b.Free))
@@ -80,7 +81,7 @@ func (p *page) addBars() {
 	percent := func(n int64) float64 { return float64(n) / float64(most) * 100 }
 	for _, b := range p.Backends {
 		text := size(&b.Used) + " stored here, free: " + size(b.Free)
-		p.Bars = append(p.Bars, bar{backendStatus: b, Ours: percent(b.Used), Rest: percent(orZero(b.Free)), Space: text})
+		p.Bars = append(p.Bars, bar{backendStatus: b, Ours: percent(b.Used), Rest: percent(orZero(b.Free)), Space: text, Says: b.contact(now)})
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"shardraid/backends"
 	"shardraid/clone"
 	"shardraid/object"
 )
@@ -70,20 +71,23 @@ type backendStatus struct {
 	Error  string       `json:"error"` // "" if it answers
 	Files  int64        `json:"files"`
 	Used   int64        `json:"used"`
-	Free   *int64       `json:"free"` // null where it does not say
+	Free   *int64       `json:"free"` // null where neither it nor its limit says
 	Speed  object.Speed `json:"speed"`
+
+	backends.Contact // as this clone has seen it
 }
 
 func (a *app) status(cmd *cobra.Command) (*status, error) {
 	s := &status{}
-	speeds := map[string]object.Speed{}
+	known := map[string]clone.Known{}
 	err := a.onPool(cmd, func(pool *clone.Pool) error {
 		st, err := pool.Status(cmd.Context(), a.job(cmd))
 		if err != nil {
 			return err
 		}
 		if a.repo != nil {
-			speeds = a.repo.dir.Speeds()
+			pool.Remember()
+			known = a.repo.dir.Known()
 			s.Scrubbed = a.repo.dir.Scrubbed()
 			s.Pending, _ = object.Pending(a.repo.dir.Journal()) // nothing is lost by not knowing
 		}
@@ -98,7 +102,7 @@ func (a *app) status(cmd *cobra.Command) (*status, error) {
 		for _, b := range st.Backends {
 			s.Backends = append(s.Backends, backendStatus{
 				Name: b.Name, Domain: b.Domain, State: string(b.State), Error: errorText(b.Err),
-				Files: b.Files, Used: b.Used, Free: ifKnown(b.Free), Speed: speeds[b.ID],
+				Files: b.Files, Used: b.Used, Free: ifKnown(b.Free), Speed: known[b.ID].Speed, Contact: known[b.ID].Contact,
 			})
 		}
 		return nil
@@ -127,7 +131,7 @@ func (s *status) print(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "backend\tstate\tfiles\tused\tfree\tup\tdown\t")
 	for _, b := range s.Backends {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", b.Name, b.State, b.Files, size(&b.Used), size(b.Free), speed(b.Speed.Up), speed(b.Speed.Down), b.Error)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", b.Name, b.State, b.Files, size(&b.Used), size(b.Free), speed(b.Speed.Up), speed(b.Speed.Down), b.contact(time.Now()))
 	}
 	t.Flush()
 	fmt.Fprintf(w, "\n%d files, %s, stored %d+%d", s.Objects, size(&s.Bytes), s.Data, s.Parity)
@@ -147,6 +151,20 @@ func (s *status) print(w io.Writer) {
 		fmt.Fprintf(w, "%6d stored here with shards missing, to be filled in with the next transfers\n", s.Pending)
 	}
 	fmt.Fprintf(w, "\nlast scrub by this clone: %s; with every shard read: %s\n", when(s.Scrubbed.Listed), when(s.Scrubbed.Read))
+}
+
+// recently is how long a failure of a backend that answers now is told of.
+const recently = 7 * 24 * time.Hour
+
+// contact says in words whether the backend answers, and did.
+func (b *backendStatus) contact(now time.Time) string {
+	switch {
+	case b.Error != "" && b.State != "off" && !b.Answered.IsZero():
+		return b.Error + "; last answered " + when(b.Answered)
+	case b.Error == "" && !b.Failed.IsZero() && now.Sub(b.Failed) < recently:
+		return "answers; failed last " + when(b.Failed) + ": " + b.Failure
+	}
+	return b.Error
 }
 
 // trouble is what somebody should look after.

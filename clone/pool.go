@@ -3,6 +3,8 @@ package clone
 import (
 	"context"
 	"slices"
+	"sync"
+	"time"
 
 	"shardraid/backends"
 	"shardraid/layout"
@@ -13,9 +15,13 @@ import (
 // Pool is the object store of a layout and its connected backends.
 type Pool struct {
 	*object.Store
-	connected []*backends.Rclone
+	connected map[string]*backends.Rclone // by backend id
 	journal   object.Journal
 	stop      func() // ends what goes on in the background
+	dir       *Dir   // remembers what is learned of the backends; nil for nobody
+
+	mu   sync.Mutex
+	kept time.Time
 }
 
 // Connect returns the store of a layout; no backend is touched yet. Journal is
@@ -31,20 +37,69 @@ func (s *Dir) Connect(ctx context.Context, v *vault.Vault, l *layout.Layout) (*P
 	if err != nil {
 		return nil, err
 	}
-	return connect(v, l, s.Journal(), nil, link)
+	p, err := connect(v, l, s.Journal(), nil, link)
+	if err != nil {
+		return nil, err
+	}
+	p.dir, p.kept = s, time.Now()
+	speeds, stored := map[string]object.Speed{}, map[string]int64{}
+	for id, k := range s.Known() {
+		speeds[id] = k.Speed
+		if k.Stored != nil {
+			stored[id] = *k.Stored
+		}
+	}
+	p.Expect(speeds)
+	p.ExpectStored(stored)
+	return p, nil
+}
+
+// keepEvery is how much of what is learned of the backends a kill may cost.
+const keepEvery = time.Minute
+
+// Keep remembers what was learned of the backends, now and then.
+func (p *Pool) Keep() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dir != nil && time.Since(p.kept) > keepEvery {
+		p.remember()
+	}
+}
+
+// Remember does so at once.
+func (p *Pool) Remember() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dir != nil {
+		p.remember()
+	}
+}
+
+func (p *Pool) remember() {
+	p.kept = time.Now()
+	p.dir.learn(func(all map[string]Known) {
+		speeds, counts := p.Speeds(), p.Counts()
+		for id, b := range p.connected {
+			k := all[id]
+			k.speed(speeds[id])
+			k.contact(b.Contact())
+			k.stored(counts[id])
+			all[id] = k
+		}
+	})
 }
 
 func connect(v *vault.Vault, l *layout.Layout, journal object.Journal, markers map[string]string, link *backends.Link) (*Pool, error) {
 	if err := backends.Setup(); err != nil {
 		return nil, err
 	}
-	p := &Pool{journal: journal, stop: func() {}}
+	p := &Pool{journal: journal, stop: func() {}, connected: map[string]*backends.Rclone{}}
 	stores := map[string]backends.Store{}
 	for _, b := range l.Backends {
 		if b.State != layout.Off {
 			open := openBackend(b, link)
 			stores[b.ID] = open
-			p.connected = append(p.connected, open)
+			p.connected[b.ID] = open
 		}
 	}
 	var err error
@@ -55,7 +110,7 @@ func connect(v *vault.Vault, l *layout.Layout, journal object.Journal, markers m
 // Claim puts settings in force on the backends of their layout; c says what
 // came before, and gets the rest here. The passphrase is for copies of a vault
 // in that mode.
-func Claim(ctx context.Context, v *vault.Vault, set *Settings, passphrase string, c object.Claim) (err error) {
+func (s *Dir) Claim(ctx context.Context, v *vault.Vault, set *Settings, passphrase string, c object.Claim) (err error) {
 	if c.Document, err = set.Document.Marshal(); err != nil {
 		return err
 	}
@@ -66,7 +121,17 @@ func Claim(ctx context.Context, v *vault.Vault, set *Settings, passphrase string
 		return err
 	}
 	defer pool.Close()
-	return pool.Claim(ctx, c)
+	if err := pool.Claim(ctx, c); err != nil {
+		return err
+	}
+	s.learn(func(all map[string]Known) {
+		for _, b := range set.Layout.Backends {
+			if !c.Known[b.ID] {
+				all[b.ID] = Known{Stored: new(int64)} // it was empty
+			}
+		}
+	})
+	return nil
 }
 
 // OpenBackend connects one backend.
@@ -101,6 +166,7 @@ func (p *Pool) FillInBehind(job *object.Job) {
 // Close lets the backends go.
 func (p *Pool) Close() {
 	p.stop()
+	p.Remember()
 	for _, b := range p.connected {
 		b.Close()
 	}

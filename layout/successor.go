@@ -13,8 +13,8 @@ type Head struct {
 
 // Successor makes the document that follows the heads: one, or several where
 // a fork is joined. Backends keep their ids by name, or by remote where only
-// the name is new; others get one from newID. It refuses what would leave
-// objects behind.
+// the name is new; others get one from newID. It refuses to drop a backend
+// that is not off.
 func Successor(yaml string, heads []Head, newID func() string) (*Document, error) {
 	l, err := Parse("layout", []byte(yaml))
 	if err != nil {
@@ -49,7 +49,24 @@ func Successor(yaml string, heads []Head, newID func() string) (*Document, error
 	return d, nil
 }
 
-// inherit gives each backend its id and refuses to lose one.
+// Leaving returns the backends of the heads that a layout has no more. All were
+// off; that nothing relies on them is for the caller to find out.
+func Leaving(l *Layout, heads []Head) (names []string) {
+	stays := map[string]bool{}
+	for _, b := range l.Backends {
+		stays[b.ID] = true
+	}
+	for _, h := range heads {
+		for _, old := range h.Layout.Backends {
+			if !stays[old.ID] && !slices.Contains(names, old.Name) {
+				names = append(names, old.Name)
+			}
+		}
+	}
+	return names
+}
+
+// inherit gives each backend its id and refuses to lose one that may be needed.
 func inherit(l *Layout, heads []Head, newID func() string) (map[string]string, error) {
 	ids := map[string]string{}
 	taken := map[string]string{} // id -> its name now
@@ -81,8 +98,8 @@ func inherit(l *Layout, heads []Head, newID func() string) (map[string]string, e
 	}
 	for _, h := range heads {
 		for _, old := range h.Layout.Backends {
-			if taken[old.ID] == "" {
-				return nil, fmt.Errorf("backend %q would leave the layout, yet objects may lie on it alone: keep it with state: drain (still read) or state: off (not touched)", old.Name)
+			if taken[old.ID] == "" && old.State != Off {
+				return nil, fmt.Errorf("backend %q would leave the layout, yet objects may lie on it alone: keep it, with state: drain until shardraid rebalance has emptied it, then with state: off; from there it may leave", old.Name)
 			}
 		}
 	}

@@ -132,6 +132,24 @@ func TestSuccessorKeepsIDs(t *testing.T) {
 	}
 }
 
+// What is off may leave, and its name be used again.
+func TestLeaving(t *testing.T) {
+	first := apply(t, yamlOf(1, 1, "a /a", "b /b", "c /c", "d /d"))
+	old := apply(t, yamlOf(1, 1, "a /a", "b /b", "c /c off", "d /d"), first)
+	now := apply(t, yamlOf(1, 1, "a /a", "b /b", "d /d"), old)
+	if names := Leaving(now.Layout, []Head{old}); !slices.Equal(names, []string{"c"}) || len(now.Document.IDs) != 3 {
+		t.Errorf("%q leave, ids %v", names, now.Document.IDs)
+	}
+	again := apply(t, yamlOf(1, 1, "a /a", "b /b", "c /new", "d /d"), now)
+	if names := Leaving(again.Layout, []Head{now}); len(names) > 0 || again.Document.IDs["c"] == old.Document.IDs["c"] {
+		t.Errorf("%q leave, ids %v, %v before", names, again.Document.IDs, old.Document.IDs)
+	}
+	joined := apply(t, yamlOf(1, 1, "a /a", "b /b", "d /d"), now, old)
+	if names := Leaving(joined.Layout, []Head{now, old}); !slices.Equal(names, []string{"c"}) {
+		t.Errorf("joined: %q leave", names)
+	}
+}
+
 // A layout that would leave objects behind is refused, and so is what is no
 // layout: before anything is drawn.
 func TestSuccessorRefuses(t *testing.T) {

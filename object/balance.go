@@ -3,6 +3,7 @@ package object
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -67,7 +68,7 @@ func (s *Store) Balance(ctx context.Context, job *Job) (*Balance, error) {
 		has[i] = share.Has
 	}
 	guess(capacity, has)
-	for i, share := range fairShares(has, capacity, s.layout.Data+s.layout.Parity) {
+	for i, share := range fairShares(has, capacity, s.domains(), s.layout.Data, s.parity) {
 		if b.Shares[i].Share = share; b.Shares[i].Err != nil {
 			b.Shares[i].Share = b.Shares[i].Has
 		}
@@ -99,13 +100,20 @@ func (b *Balance) find(ctx context.Context, all *listing, job *Job) error {
 	return err
 }
 
+func (s *Store) domains() (names []string) {
+	for _, b := range s.pool {
+		names = append(names, b.Domain)
+	}
+	return names
+}
+
 // unsaid stands for the capacity of a backend that does not say.
 const unsaid = -1
 
 // capacity is how many bytes of shards a backend could have that has some now,
 // and says that so many are free; unsaid where it does not.
 func (b *member) capacity(has, free int64) int64 {
-	most := b.Limits.Storage
+	most := b.forShards()
 	switch {
 	case free >= 0 && most > 0:
 		return min(has+max(0, free-recordRoom), most)
@@ -170,14 +178,43 @@ func shardBytes(files []file) (n int64) {
 }
 
 // fairShares divides what all backends have by the room that each has, so that
-// none gets more than one of every shards: a backend takes one of a segment.
-func fairShares(has, room []int64, shards int) []int64 {
+// none gets more than one of every k+m shards, and no domain more than m: a
+// segment has no more there.
+func fairShares(has, room []int64, domains []string, k, m int) []int64 {
 	var total int64
 	for _, n := range has {
 		total += n
 	}
-	most := (total + int64(shards) - 1) / int64(shards)
-	shares, full := make([]int64, len(has)), make([]bool, len(has))
+	one := (total + int64(k+m) - 1) / int64(k+m)
+	members := map[string][]int{}
+	for i, d := range domains {
+		members[d] = append(members[d], i)
+	}
+	names := slices.Sorted(maps.Keys(members))
+	rooms, most := make([]int64, len(names)), make([]int64, len(names))
+	for d, name := range names {
+		for _, i := range members[name] {
+			rooms[d] += room[i]
+		}
+		most[d] = one * int64(min(m, len(members[name])))
+	}
+	shares := make([]int64, len(has))
+	for d, share := range divide(total, rooms, most) {
+		of := members[names[d]]
+		in, most := make([]int64, len(of)), make([]int64, len(of))
+		for n, i := range of {
+			in[n], most[n] = room[i], one
+		}
+		for n, part := range divide(share, in, most) {
+			shares[of[n]] = part
+		}
+	}
+	return shares
+}
+
+// divide divides a total by the room that each has, none getting more than most.
+func divide(total int64, room, most []int64) []int64 {
+	shares, full := make([]int64, len(room)), make([]bool, len(room))
 	for {
 		left, rooms := total, 0.0
 		for i := range shares {
@@ -193,8 +230,8 @@ func fairShares(has, room []int64, shards int) []int64 {
 				continue
 			}
 			shares[i] = int64(float64(left) * (float64(room[i]) / rooms))
-			if shares[i] > most {
-				shares[i], full[i], again = most, true, true
+			if shares[i] > most[i] {
+				shares[i], full[i], again = most[i], true, true
 			}
 		}
 		if !again {

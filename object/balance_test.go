@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"shardraid/backends/backendtest"
@@ -16,17 +17,19 @@ import (
 func TestFairShares(t *testing.T) {
 	for _, c := range []struct {
 		has, room []int64
-		shards    int
+		domains   string // a letter each
 		want      []int64
 	}{
-		{[]int64{300, 300, 300, 0}, []int64{1, 1, 1, 1}, 3, []int64{225, 225, 225, 225}},
-		{[]int64{300, 300, 300, 0}, []int64{2, 2, 1, 1}, 3, []int64{300, 300, 150, 150}},
-		{[]int64{300, 300, 300, 0}, []int64{9, 1, 1, 1}, 3, []int64{300, 200, 200, 200}}, // one of every three at most
-		{[]int64{300, 300, 300, 0}, []int64{0, 1, 1, 1}, 3, []int64{0, 300, 300, 300}},   // to be emptied
-		{[]int64{0, 0, 0}, []int64{5, 5, 5}, 3, []int64{0, 0, 0}},
-		{[]int64{7, 7, 7}, []int64{0, 0, 0}, 3, []int64{0, 0, 0}},
+		{[]int64{300, 300, 300, 0}, []int64{1, 1, 1, 1}, "abcd", []int64{225, 225, 225, 225}},
+		{[]int64{300, 300, 300, 0}, []int64{2, 2, 1, 1}, "abcd", []int64{300, 300, 150, 150}},
+		{[]int64{300, 300, 300, 0}, []int64{9, 1, 1, 1}, "abcd", []int64{300, 200, 200, 200}}, // one of every three at most
+		{[]int64{300, 300, 300, 0}, []int64{0, 1, 1, 1}, "abcd", []int64{0, 300, 300, 300}},   // to be emptied
+		{[]int64{0, 0, 0}, []int64{5, 5, 5}, "abc", []int64{0, 0, 0}},
+		{[]int64{7, 7, 7}, []int64{0, 0, 0}, "abc", []int64{0, 0, 0}},
+		{[]int64{300, 300, 300, 0}, []int64{1, 1, 1, 1}, "abcc", []int64{300, 300, 150, 150}}, // one of every three for c
+		{[]int64{300, 300, 300, 0, 0}, []int64{1, 1, 1, 1, 2}, "abccc", []int64{300, 300, 75, 75, 150}},
 	} {
-		if got := fairShares(c.has, c.room, c.shards); fmt.Sprint(got) != fmt.Sprint(c.want) {
+		if got := fairShares(c.has, c.room, strings.Split(c.domains, ""), 2, 1); fmt.Sprint(got) != fmt.Sprint(c.want) {
 			t.Errorf("has %v, room %v: %v, want %v", c.has, c.room, got, c.want)
 		}
 	}
@@ -40,7 +43,7 @@ func TestFairShares(t *testing.T) {
 			total += has[i]
 		}
 		var sum int64
-		for i, share := range fairShares(has, room, 3) {
+		for i, share := range fairShares(has, room, strings.Split("abcdefghi"[:n], ""), 2, 1) {
 			sum += share
 			if share < 0 || share > total/3+1 {
 				t.Errorf("has %v, room %v: backend %d gets %d of %d", has, room, i, share, total)

@@ -28,8 +28,9 @@ type Listed struct {
 
 // listing is what all backends have.
 type listing struct {
-	errs []error             // by backend
-	dirs []map[string][]file // by backend and directory
+	errs         []error             // by backend
+	dirs         []map[string][]file // by backend and directory
+	files, bytes []int64             // by backend
 }
 
 // List finds all objects by what lies on the backends, and calls found for
@@ -48,9 +49,12 @@ func (s *Store) List(ctx context.Context, job *Job, found func(Listed)) error {
 }
 
 func (s *Store) listPool(ctx context.Context) (*listing, error) {
-	all := &listing{dirs: make([]map[string][]file, len(s.pool))}
+	n := len(s.pool)
+	all := &listing{dirs: make([]map[string][]file, n), files: make([]int64, n), bytes: make([]int64, n)}
 	all.errs = s.each(ctx, 0, func(ctx context.Context, i int, b *member) (err error) {
-		all.dirs[i], err = b.listAll(ctx)
+		if all.dirs[i], err = b.listAll(ctx); err == nil {
+			all.files[i], all.bytes[i] = b.countAll(all.dirs[i])
+		}
 		return err
 	})
 	if ctx.Err() != nil {

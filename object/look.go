@@ -91,6 +91,9 @@ func (s *Store) look(ctx context.Context, id vault.ObjectID, how looking, job *J
 	for i, b := range s.pool {
 		if b.store == nil {
 			v.errs[i] = errOff
+			if slices.Contains(how.without, i) {
+				v.errs[i] = errGivenUp
+			}
 			listed.Done()
 		}
 	}

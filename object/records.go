@@ -171,6 +171,9 @@ func (s *Store) readAll(ctx context.Context, v *view, places []place, each func(
 func (b *member) putRecord(ctx context.Context, id vault.ObjectID, inc vault.Incarnation, kind manifest.Kind, message []byte) (manifest.Name, error) {
 	name := manifest.Name{Incarnation: inc, Kind: kind, Copy: manifest.NewCopyID()}
 	_, err := b.store.Put(ctx, b.path(id, name), message)
+	if err == nil {
+		b.count(int64(len(message)))
+	}
 	return name, err
 }
 

@@ -148,12 +148,24 @@ func (s *Store) deleteAll(ctx context.Context, v *view, places []place, job *Job
 				mu.Lock()
 				left = append(left, at)
 				mu.Unlock()
+			} else if err == nil {
+				b.count(-v.size(at))
 			}
 			return nil
 		})
 	}
 	g.Wait() // nobody returns an error
 	return left
+}
+
+// size is that of a file as it was listed, 0 where it was not.
+func (v *view) size(at place) int64 {
+	for _, f := range v.files[at.backend] {
+		if f.Name == at.Name {
+			return max(f.size, 0)
+		}
+	}
+	return 0
 }
 
 // shardsRemain returns an error if k shards of some segment may be left:

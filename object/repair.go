@@ -266,10 +266,10 @@ func (f *fetch) rebuild(ctx context.Context, missing []int) error {
 	return nil
 }
 
-// restoreMoves puts records back that are the only ones to say where a shard
-// is, until m+1 backends have them that are not leaving.
-func (s *Store) restoreMoves(ctx context.Context, v *view, inc *incarnation, leaving []int) error {
-	poor := map[string][]told{} // by who holds them
+// poorMoves returns the moves that say alone where a shard is and stand on fewer
+// than m+1 backends that are not leaving, by who has them.
+func (s *Store) poorMoves(v *view, inc *incarnation, leaving []int) map[string][]told {
+	poor := map[string][]told{}
 	for _, moves := range inc.moves {
 		for _, move := range moves {
 			at := place{s.index(move.Backend), manifest.Name{Incarnation: inc.id, Kind: manifest.KindShard, Segment: move.Segment, Shard: move.Shard, Copy: move.Copy}}
@@ -280,6 +280,13 @@ func (s *Store) restoreMoves(ctx context.Context, v *view, inc *incarnation, lea
 			}
 		}
 	}
+	return poor
+}
+
+// restoreMoves puts records back that are the only ones to say where a shard
+// is, until m+1 backends have them that are not leaving.
+func (s *Store) restoreMoves(ctx context.Context, v *view, inc *incarnation, leaving []int) error {
+	poor := s.poorMoves(v, inc, leaving)
 	var errs []error
 	for _, holders := range sortedKeys(poor) {
 		for batch := range slices.Chunk(poor[holders], maxBatch) {

@@ -19,6 +19,11 @@ type room struct {
 	known bool
 	free  int64     // bytes, as last asked, less what was put since
 	full  time.Time // until then it takes no shards: it said that it is full
+
+	counted bool  // stored is known
+	stored  int64 // bytes of ours there, as last listed, and what this process did since
+	listed  bool  // since the last Counts
+	added   int64 // since then, or since it was listed
 }
 
 const (
@@ -79,8 +84,16 @@ func (b *member) noRoom(size int) error {
 		return fmt.Errorf("%w: it has just said so", backends.ErrFull)
 	case b.room.known && b.room.free < int64(size)+recordRoom:
 		return fmt.Errorf("%w: %d MiB are free, and %d MiB are kept for records: make room there", backends.ErrFull, max(b.room.free, 0)>>20, recordRoom>>20)
+	case b.room.counted && b.Limits.Storage > 0 && b.room.stored+int64(size) > b.forShards():
+		return fmt.Errorf("%w: it has %d MiB of the %d MiB that its limit in the layout allows for shards: raise limits.storage, or add a backend (shardraid status counts anew)", backends.ErrFull, b.room.stored>>20, b.forShards()>>20)
 	}
 	return nil
+}
+
+// forShards is the part of its limit of storage that a backend fills with
+// shards: records get the rest. It is 0 where there is no limit.
+func (b *member) forShards() int64 {
+	return b.Limits.Storage - min(recordRoom, b.Limits.Storage/16)
 }
 
 // stored notes how a put of a shard ended.
@@ -91,5 +104,61 @@ func (b *member) stored(size int, err error) {
 		b.room.free -= int64(size)
 	} else if errors.Is(err, backends.ErrFull) {
 		b.room.full = time.Now().Add(fullFor)
+	}
+}
+
+// count notes that files of so many bytes were put there, or deleted if below 0.
+func (b *member) count(bytes int64) {
+	b.room.mu.Lock()
+	defer b.room.mu.Unlock()
+	b.room.stored += bytes
+	b.room.added += bytes
+}
+
+// countAll notes what was listed.
+func (b *member) countAll(dirs map[string][]file) (files, bytes int64) {
+	for _, list := range dirs {
+		for _, f := range list {
+			files++
+			bytes += max(f.size, 0)
+		}
+	}
+	b.room.mu.Lock()
+	defer b.room.mu.Unlock()
+	b.room.counted, b.room.listed, b.room.stored, b.room.added = true, true, bytes, 0
+	return files, bytes
+}
+
+// Count is what a backend has of this vault's objects, in bytes.
+type Count struct {
+	All   bool  // Bytes are all: it was listed
+	Bytes int64 // else what this process has added, below 0 where it deleted more
+}
+
+// Counts returns what was counted since it was called last, by backend id.
+func (s *Store) Counts() map[string]Count {
+	all := map[string]Count{}
+	for _, b := range s.pool {
+		b.room.mu.Lock()
+		c := Count{b.room.listed, b.room.added}
+		if c.All {
+			c.Bytes = b.room.stored
+		}
+		b.room.listed, b.room.added = false, 0
+		b.room.mu.Unlock()
+		all[b.ID] = c
+	}
+	return all
+}
+
+// ExpectStored tells what backends have, by id, as counted before. A limit of
+// storage holds where that is known.
+func (s *Store) ExpectStored(bytes map[string]int64) {
+	for _, b := range s.pool {
+		b.room.mu.Lock()
+		if n, ok := bytes[b.ID]; ok {
+			b.room.counted, b.room.stored = true, n
+		}
+		b.room.mu.Unlock()
 	}
 }

@@ -19,7 +19,7 @@ type Health struct {
 	// Spare is how many more backends may be lost for sure: m where the object
 	// is whole, below 0 where it cannot be had now.
 	Spare int
-	// Copies are the backends that have a good copy of the manifest, of Need.
+	// Copies are the backends that have a good copy of each of its records, of Need.
 	Copies, Need int
 	// Lost: it could not be had if all silent backends came back.
 	Lost bool
@@ -151,6 +151,9 @@ func (s *Store) health(v *view, inc *incarnation, damaged, unread map[place]bool
 		h.Spare = min(h.Spare, good-m.Data)
 		h.Lost = h.Lost || good+silent < m.Data
 	}
+	for _, moves := range s.poorMoves(v, inc, nil) {
+		h.Copies = min(h.Copies, len(moves[0].holders))
+	}
 	h.Spare = min(h.Spare, h.Copies-1)
 	return h
 }
@@ -177,7 +180,7 @@ func (h Health) String() string {
 	add(h.Missing, "%d of %d shards missing", h.Missing, h.Shards)
 	add(h.Damaged, "%d of %d shards damaged", h.Damaged, h.Shards)
 	add(h.Silent, "%d of %d shards on silent backends", h.Silent, h.Shards)
-	add(h.Need-h.Copies, "%d of %d copies of the manifest", h.Copies, h.Need)
+	add(h.Need-h.Copies, "%d of %d copies of its records", h.Copies, h.Need)
 	text := strings.Join(parts, ", ")
 	if h.Spare < 0 {
 		return text + ": not to be had now"

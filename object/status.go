@@ -32,7 +32,7 @@ type BackendStatus struct {
 	State            layout.State
 	Err              error // why it does not answer, nil if it does
 	Files, Used      int64 // what we have there, in bytes; not markers and settings
-	Free             int64 // in bytes, -1 where it does not say
+	Free             int64 // in bytes, by its limit or by what it says; -1 where neither is known
 }
 
 // Status lists every backend and judges every object by that.
@@ -43,12 +43,9 @@ func (s *Store) Status(ctx context.Context, job *Job) (*Status, error) {
 	}
 	st := &Status{Data: s.layout.Data, Parity: s.layout.Parity, Unsure: s.quorum(&view{errs: all.errs}, nil), Degraded: map[int]int{}}
 	for i, b := range s.pool {
-		is := BackendStatus{Name: b.Name, ID: b.ID, Domain: b.Domain, State: b.State, Err: all.errs[i], Free: free[i]}
-		for _, files := range all.dirs[i] {
-			for _, f := range files {
-				is.Files++
-				is.Used += max(f.size, 0)
-			}
+		is := BackendStatus{Name: b.Name, ID: b.ID, Domain: b.Domain, State: b.State, Err: all.errs[i], Files: all.files[i], Used: all.bytes[i], Free: free[i]}
+		if is.Err == nil {
+			is.Free = b.left(is.Used, free[i])
 		}
 		st.Backends = append(st.Backends, is)
 	}
@@ -94,6 +91,19 @@ func (s *Store) free(ctx context.Context) ([]int64, []error) {
 		return err
 	})
 	return free, errs
+}
+
+// left is how much more a backend takes that has so much of ours and says that so
+// much is free, -1 where it does not.
+func (b *member) left(used, free int64) int64 {
+	if b.Limits.Storage == 0 {
+		return free
+	}
+	left := max(0, b.Limits.Storage-used)
+	if free >= 0 {
+		left = min(left, free)
+	}
+	return left
 }
 
 func (s *Store) usable(backends []BackendStatus) int64 {

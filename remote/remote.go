@@ -37,7 +37,6 @@ func (r *Remote) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.pool != nil {
-		r.state.KeepSpeeds(r.pool.Speeds())
 		r.pool.Close()
 	}
 }
@@ -81,6 +80,7 @@ func (r *Remote) Store(ctx context.Context, s *annex.Session, key annex.Key, fil
 	if err != nil {
 		return fmt.Errorf("read source: %w", err)
 	}
+	defer store.Keep()
 	return store.Put(ctx, string(key), src, info.Size(), r.job(s, key))
 }
 
@@ -112,6 +112,7 @@ func (r *Remote) Remove(ctx context.Context, s *annex.Session, key annex.Key) er
 	if err != nil {
 		return err
 	}
+	defer store.Keep()
 	if err := store.Remove(ctx, string(key), r.job(s, key)); err != nil {
 		return err
 	}
@@ -220,14 +221,14 @@ func (r *Remote) job(s *annex.Session, key annex.Key) *object.Job {
 const retryOpen = time.Minute
 
 // open returns the store, opening the vault at the first call.
-func (r *Remote) open(ctx context.Context) (*object.Store, error) {
+func (r *Remote) open(ctx context.Context) (*clone.Pool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.settings == nil {
 		return nil, errors.New("not prepared")
 	}
 	if r.pool != nil {
-		return r.pool.Store, nil
+		return r.pool, nil
 	}
 	if r.openErr != nil && time.Since(r.openedAt) < retryOpen {
 		return nil, r.openErr
@@ -244,7 +245,6 @@ func (r *Remote) open(ctx context.Context) (*object.Store, error) {
 		r.pool, err = r.state.Connect(ctx, v, r.settings.Layout)
 	}
 	if err == nil {
-		r.pool.Expect(r.state.Speeds())
 		r.pool.FillInBehind(&object.Job{Damaged: r.state.Damaged})
 	}
 	if ctx.Err() == nil {
@@ -253,5 +253,5 @@ func (r *Remote) open(ctx context.Context) (*object.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.pool.Store, nil
+	return r.pool, nil
 }

@@ -73,7 +73,7 @@ func (r *Remote) create(ctx context.Context, s *annex.Session) error {
 			return err
 		}
 	}
-	if err := clone.Claim(ctx, v, set, who.passphrase, object.Claim{}); err != nil {
+	if err := p.dir.Claim(ctx, v, set, who.passphrase, object.Claim{}); err != nil {
 		return err
 	}
 	if err := p.dir.Pin(set); err != nil {
