@@ -85,6 +85,12 @@ func SectionType(name string) string {
 	return kind
 }
 
+// SectionOption returns an option of a section, "" if it is not set.
+func SectionOption(section, option string) string {
+	value, _ := fs.ConfigMap("", nil, section, nil).Get(option)
+	return value
+}
+
 // typeName keeps what came from elsewhere from being pasted into a shell.
 var typeName = regexp.MustCompile(`^[a-z0-9]{1,32}$`)
 

@@ -34,7 +34,7 @@ func (a *app) initCommand() *cobra.Command {
 		Use: "init", Short: "write a layout from the accounts in your rclone.conf", Args: cobra.NoArgs,
 		Long: `Lists the sections of rclone.conf and how much is free there, asks which of them to use, proposes how many of them may be lost, says what that survives and costs, and writes the layout. It creates and changes nothing else; the git annex initremote line that it prints does.
 
-It asks nothing where accounts are named with --account, or with --yes, which takes every section that answers or cannot say how much is free. Two accounts of a company that has a type of its own in rclone, such as Google Drive, are taken to die together; whether two servers of S3, WebDAV or SFTP are of one company only you can say: name their domain.`,
+It asks nothing where accounts are named with --account, or with --yes, which takes every section that answers or cannot say how much is free. Two accounts of a company that is known are taken to die together, and free plans that are known get their limits written down (docs/accounts.md); whether other servers of S3, WebDAV or SFTP are of one company only you can say: name their domain.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	cmd.Flags().StringVar(&o.file, "output", "shardraid.yaml", "file to write; it must not exist")
@@ -96,7 +96,46 @@ func (o *initOptions) choose(cmd *cobra.Command) (list []layout.Backend, err err
 		}
 		list = append(list, b)
 	}
-	return list, backends.CheckSections(sections, nil)
+	if err := backends.CheckSections(sections, nil); err != nil {
+		return nil, err
+	}
+	o.limit(cmd, list)
+	return list, nil
+}
+
+// limit gives each account the limits of its provider's free plan, unless more
+// is free there than that plan has.
+func (o *initOptions) limit(cmd *cobra.Command, list []layout.Backend) {
+	plans := map[string]freeAccount{} // by section
+	for _, b := range list {
+		if p, ok := providerOf(b.Section()); ok && p.plan() > 0 {
+			plans[b.Section()] = p
+		}
+	}
+	var accounts []account
+	for section := range plans {
+		accounts = append(accounts, account{section: section})
+	}
+	askFree(cmd.Context(), accounts)
+	free := map[string]int64{}
+	for _, a := range accounts {
+		if a.err == nil {
+			free[a.section] = a.free
+		}
+	}
+	var limited []string
+	for i := range list {
+		b := &list[i]
+		p, ok := plans[b.Section()]
+		if n, said := free[b.Section()]; !ok || said && n > p.plan()/4*5 {
+			continue
+		}
+		b.Limits, _ = p.Limits.values() // plan has seen that it is good
+		limited = append(limited, b.Name+" ("+p.Name+")")
+	}
+	if len(limited) > 0 {
+		show(cmd, "", "limits of the free plans are written for "+strings.Join(limited, ", ")+"; take them out where the account is a paid one (docs/accounts.md)")
+	}
 }
 
 // backend reads SECTION, SECTION:PATH or /PATH, and @DOMAIN.
@@ -116,7 +155,8 @@ func (o *initOptions) backend(text string) layout.Backend {
 		}
 		remote = section + ":" + path
 		if domain == "" {
-			domain = companies[backends.SectionType(section)]
+			a, _ := providerOf(section)
+			domain = a.Domain
 		}
 	}
 	name = notName.ReplaceAllString(strings.ToLower(name), "-")
@@ -127,15 +167,12 @@ func (o *initOptions) backend(text string) layout.Backend {
 	return layout.Backend{Name: name, Remote: remote, Domain: domain}
 }
 
-var notName = regexp.MustCompile(`[^a-z0-9]+`)
-
-// companies are whose accounts a type of storage has, where that is one company.
-var companies = map[string]string{
-	"drive": "google", "google cloud storage": "google", "google photos": "google", "onedrive": "microsoft", "azureblob": "microsoft",
-	"dropbox": "dropbox", "box": "box", "mega": "mega", "pcloud": "pcloud", "koofr": "koofr", "yandex": "yandex", "mailru": "mailru",
-	"jottacloud": "jottacloud", "protondrive": "proton", "hidrive": "strato", "b2": "backblaze", "storj": "storj", "zoho": "zoho",
-	"opendrive": "opendrive", "pikpak": "pikpak", "filen": "filen", "internxt": "internxt", "iclouddrive": "apple", "fichier": "1fichier", "azurefiles": "microsoft",
+// providerOf returns whose account a section is, if that is known.
+func providerOf(section string) (freeAccount, bool) {
+	return accountOf(backends.SectionType(section), func(option string) string { return backends.SectionOption(section, option) })
 }
+
+var notName = regexp.MustCompile(`[^a-z0-9]+`)
 
 // wrappers are types of storage that lie on another section.
 var wrappers = []string{"alias", "cache", "chunker", "combine", "compress", "crypt", "hasher", "memory", "union", "local"}
@@ -217,6 +254,12 @@ func findAccounts(ctx context.Context) (list []account, err error) {
 			list = append(list, account{section: name, kind: kind})
 		}
 	}
+	askFree(ctx, list)
+	return list, nil
+}
+
+// askFree asks accounts at once how much is free.
+func askFree(ctx context.Context, list []account) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var asked sync.WaitGroup
@@ -228,5 +271,4 @@ func findAccounts(ctx context.Context) (list []account, err error) {
 		})
 	}
 	asked.Wait()
-	return list, nil
 }
