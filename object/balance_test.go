@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"shardraid/backends/backendtest"
 	"shardraid/layout"
@@ -72,7 +73,11 @@ func balanceRig(t *testing.T) (r *rig, keys []string) {
 func (r *rig) state(i int, s layout.State) {
 	r.config.Layout.Backends[i].State = s
 	r.start()
+	r.patient()
 }
+
+// patient lets a busy machine take its time where nothing hangs.
+func (r *rig) patient() { r.Store.patience = time.Minute }
 
 // balance moves all that should be moved and returns how much that was.
 func (r *rig) balance() (before *Balance, moved int64) {

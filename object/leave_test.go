@@ -14,6 +14,7 @@ import (
 // all is there, and m others may be lost.
 func TestBackendLeaves(t *testing.T) {
 	r := newJournalRig(t, 3, 2, 7)
+	r.patient()
 	contents := map[string][]byte{}
 	for n := range 12 {
 		key := fmt.Sprint("object", n)
@@ -69,6 +70,7 @@ func TestBackendLeaves(t *testing.T) {
 	now := &rig{t: t, dir: r.dir, config: r.config, mem: r.mem[1:]}
 	now.config.Layout = &without
 	now.start()
+	now.patient()
 	known := map[string]bool{}
 	for _, b := range r.config.Layout.Backends {
 		known[b.ID] = true

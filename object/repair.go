@@ -294,7 +294,10 @@ func (s *Store) restoreMoves(ctx context.Context, v *view, inc *incarnation, lea
 			for _, move := range batch {
 				moves = append(moves, move.Move)
 			}
-			_, err := s.putMoves(ctx, v, inc, moves, batch[0].holders, leaving)
+			holders, err := s.putMoves(ctx, v, inc, moves, batch[0].holders, leaving)
+			for _, move := range moves {
+				inc.learn(move, holders...)
+			}
 			errs = append(errs, err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // shards.
 func statusRig(t *testing.T) (r *rig, at func(key string, n int) int) {
 	r = newRig(t, 2, 2, 5)
+	r.patient()
 	for _, key := range []string{"whole", "poor", "lost"} {
 		r.mustPut(key, bytesOf(1, 5000))
 	}

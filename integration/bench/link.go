@@ -14,8 +14,9 @@ import (
 
 // speed is what a link does.
 type speed struct {
-	bytes float64       // per second in each direction, 0 for no limit
-	rtt   time.Duration // added to each request
+	bytes  float64       // per second in each direction, 0 for no limit
+	rtt    time.Duration // added to each request
+	hashes bool          // its server tells hashes
 }
 
 // link is a server behind one link: a WebDAV server on a directory, whose
@@ -23,6 +24,7 @@ type speed struct {
 // stall, to die and to be slow. Nobody else uses it.
 type link struct {
 	name, dir string
+	hashes    bool
 	up, down  *bucket
 	counts    counts
 
@@ -40,7 +42,7 @@ func newLink(name, dir string, s speed) (*link, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	l := &link{name: name, dir: dir, up: newBucket(s.bytes), down: newBucket(s.bytes), rtt: s.rtt, addr: "127.0.0.1:0", conns: map[*conn]bool{}}
+	l := &link{name: name, dir: dir, hashes: s.hashes, up: newBucket(s.bytes), down: newBucket(s.bytes), rtt: s.rtt, addr: "127.0.0.1:0", conns: map[*conn]bool{}}
 	return l, l.revive()
 }
 
@@ -51,7 +53,7 @@ func (l *link) revive() error {
 	if err != nil {
 		return fmt.Errorf("start server of %s: %w", l.name, err)
 	}
-	server := &http.Server{Handler: l.counts.count(l.delay(newStore(l.dir)))}
+	server := &http.Server{Handler: l.counts.count(l.delay(newStore(l.dir, l.hashes)))}
 	l.mu.Lock()
 	l.addr, l.server = raw.Addr().String(), server
 	l.mu.Unlock()

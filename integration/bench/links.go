@@ -63,7 +63,7 @@ func newLinksTrial(b *bench, rtt time.Duration) (t *linksTrial, err error) {
 	}
 	union := "[union]\ntype = union\nupstreams = " + strings.Join(upstreams, " ") + "\ncreate_policy = rand\n\n" +
 		"[chunks]\ntype = chunker\nremote = union:\nchunk_size = " + fmt.Sprint((t.size+5)/6) + "B\n"
-	if t.rig, err = b.newRig(equal(8, speed{linkSpeed, rtt}), union); err != nil {
+	if t.rig, err = b.newRig(equal(8, speed{bytes: linkSpeed, rtt: rtt}), union); err != nil {
 		return nil, err
 	}
 	defer func() {

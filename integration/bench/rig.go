@@ -53,7 +53,11 @@ func (r *rig) fill(speeds []speed, more []string) (err error) {
 			return err
 		}
 		r.links = append(r.links, l)
-		fmt.Fprintf(&conf, "[%s]\ntype = webdav\nurl = http://%s\nvendor = other\npacer_min_sleep = %s\n\n", l.name, l.addr, pacerMinSleep)
+		vendor := "other"
+		if s.hashes {
+			vendor = "fastmail"
+		}
+		fmt.Fprintf(&conf, "[%s]\ntype = webdav\nurl = http://%s\nvendor = %s\npacer_min_sleep = %s\n\n", l.name, l.addr, vendor, pacerMinSleep)
 	}
 	conf.WriteString(strings.Join(more, "\n") + "\n")
 	rcloneConf := filepath.Join(home, "rclone.conf")

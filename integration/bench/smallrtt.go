@@ -14,7 +14,7 @@ const (
 
 // smallRTT stores and gets many small objects at a long round trip.
 func smallRTT(b *bench, s sheet) ([]figure, error) {
-	r, err := b.newRig(equal(6, speed{linkSpeed, smallTrip}))
+	r, err := b.newRig(equal(6, speed{bytes: linkSpeed, rtt: smallTrip}))
 	if err != nil {
 		return nil, err
 	}

@@ -21,8 +21,14 @@ type store struct {
 	dav           *webdav.Handler
 }
 
-func newStore(dir string) http.Handler {
-	return &store{dir: dir, incoming: dir + ".incoming", dav: &webdav.Handler{FileSystem: tree{webdav.Dir(dir)}, LockSystem: noLocks{}}}
+// newStore returns the server, which tells the SHA-1 of files, if it shall, as
+// Fastmail's does.
+func newStore(dir string, hashes bool) http.Handler {
+	files := webdav.FileSystem(tree{webdav.Dir(dir)})
+	if hashes {
+		files = &hashing{FileSystem: files, known: map[version]string{}}
+	}
+	return &store{dir: dir, incoming: dir + ".incoming", dav: &webdav.Handler{FileSystem: files, LockSystem: noLocks{}}}
 }
 
 func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
