@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 )
 
@@ -10,6 +11,7 @@ import (
 type tally struct {
 	Requests int
 	Up, Down int64 // bytes of bodies
+	Shards   int64 // of these, those of shards
 }
 
 // counts are the tallies of one server, by method.
@@ -24,7 +26,13 @@ func (c *counts) count(next http.Handler) http.Handler {
 		c.add(r.Method, tally{Requests: 1})
 		body, answer := &countedBody{ReadCloser: r.Body}, &countedAnswer{ResponseWriter: w}
 		r.Body = body
-		defer func() { c.add(r.Method, tally{Up: body.n, Down: answer.n}) }()
+		defer func() {
+			t := tally{Up: body.n, Down: answer.n}
+			if strings.Contains(r.URL.Path, ".s.") {
+				t.Shards = body.n + answer.n
+			}
+			c.add(r.Method, t)
+		}()
 		next.ServeHTTP(answer, r)
 	})
 }
@@ -50,7 +58,7 @@ func (c *counts) all() map[string]tally {
 }
 
 func (t tally) plus(u tally) tally {
-	return tally{t.Requests + u.Requests, t.Up + u.Up, t.Down + u.Down}
+	return tally{t.Requests + u.Requests, t.Up + u.Up, t.Down + u.Down, t.Shards + u.Shards}
 }
 
 type countedBody struct {

@@ -61,7 +61,7 @@ func TestStore(t *testing.T) {
 	wants(t, l, "DELETE", "a/b", "", http.StatusNoContent, "")
 	wants(t, l, "GET", "a/b", "", http.StatusNotFound, "")
 	all := l.counts.all()
-	if all["PUT"] != (tally{2, 10, 0}) || all["GET"].Requests != 2 || all["MKCOL"].Requests != 9 {
+	if all["PUT"] != (tally{Requests: 2, Up: 10}) || all["GET"].Requests != 2 || all["MKCOL"].Requests != 9 {
 		t.Errorf("counted %v", all)
 	}
 }

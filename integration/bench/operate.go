@@ -31,11 +31,14 @@ func operate(b *bench, s sheet) ([]figure, error) {
 	}
 	const ideal = "the least that must be moved"
 	figures := []figure{
-		s.ours("one of 8 accounts deleted: repair --lost", "MiB", "deleted").over(ideal, s["deleted ideal"]).atMost(1.05),
-		s.ours("one corrupted: repair --deep", "MiB", "corrupted").over("reading all, and the repair", s["corrupted ideal"]),
-		s.ours("one drained: rebalance", "MiB", "drained").over(ideal, s["drained ideal"]).atMost(1.05).note("where a backend has no hashes the copies are read back before the old ones go, and it is half as much again"),
-		s.ours("scrub --hashes: downloaded, manifests", "MiB", "hashes"),
+		s.ours("one of 8 accounts deleted: repair --lost, shards", "MiB", "deleted").over(ideal, s["deleted ideal"]).atMost(1.05),
+		s.ours("one corrupted: repair --deep, shards", "MiB", "corrupted").over("reading all, and the repair", s["corrupted ideal"]),
+		s.ours("one drained: rebalance, shards", "MiB", "drained").over(ideal, s["drained ideal"]).atMost(1.05).note("where a backend has no hashes the copies are read back before the old ones go, and it is half as much again"),
+		s.ours("scrub --hashes: bytes of shards", "MiB", "hashes"),
 		s.ours("one added: rebalance, shards moved", "MiB", "joined moved").over(ideal, s["joined ideal"]).atMost(1.2),
+	}
+	for _, step := range []string{"hashes", "deleted", "corrupted", "drained"} {
+		figures = append(figures, s.ours("with markers and records, "+step, "MiB", step+" all"))
 	}
 	for _, step := range []string{"hashes", "deleted", "corrupted", "drained", "joined"} {
 		figures = append(figures, s.ours("time, "+step, "s", step+" time"))
@@ -127,13 +130,14 @@ func (e *estate) shardraid(args ...string) (string, error) {
 	return string(out), err
 }
 
-// measure runs a command and counts the bytes of the files that the servers
-// have sent and taken meanwhile.
+// measure runs a command and counts the bytes of shards, and of all files, that
+// the servers have sent and taken meanwhile.
 func (e *estate) measure(name string, args ...string) error {
 	before := e.rig.calls()
 	took, err := seconds(func() error { _, err := e.shardraid(args...); return err })
 	after := e.rig.calls()
-	e.sheet.add(name, mib(after["GET"].Down-before["GET"].Down+after["PUT"].Up-before["PUT"].Up))
+	e.sheet.add(name, mib(after["GET"].Shards-before["GET"].Shards+after["PUT"].Shards-before["PUT"].Shards))
+	e.sheet.add(name+" all", mib(after["GET"].Down-before["GET"].Down+after["PUT"].Up-before["PUT"].Up))
 	e.sheet.add(name+" time", took)
 	return err
 }
