@@ -48,7 +48,7 @@ func Setup() error {
 		}
 	}
 	if loadable() == nil {
-		configfile.Install() // else rclone keeps its empty one: reading ours would end the process
+		config.SetData(newSectionStore()) // else rclone keeps its empty one: reading ours would end the process
 	}
 	config.LoadedData() // now, since rclone guards its first use by no lock
 	return nil

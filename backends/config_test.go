@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rclone/rclone/fs"
@@ -36,8 +41,9 @@ func child() int {
 			return report(err)
 		}
 	}
-	if os.Getenv("SHARDRAID_TOKEN") != "" { // what an OAuth backend does after a refresh
-		fs.ConfigFileSet(sections[0], "token", "fresh") //nolint:errcheck
+	tokens, _ := strconv.Atoi(os.Getenv("SHARDRAID_TOKEN"))
+	for n := range tokens { // what an OAuth backend does after a refresh
+		fs.ConfigFileSet(sections[0], "token", fmt.Sprint("fresh", n+1)) //nolint:errcheck
 	}
 	return report(answer)
 }
@@ -136,6 +142,83 @@ func TestTokensAreSaved(t *testing.T) {
 		if bytes.Contains(saved, []byte("token = fresh")) != (name == "plain") || bytes.Equal(saved, content) {
 			t.Errorf("%s: not saved: %s", name, saved)
 		}
+	}
+}
+
+// Many processes save tokens at once: none is lost, and there is a whole file all the time.
+func TestTokensOfManyProcesses(t *testing.T) {
+	text := ""
+	for n := range 4 {
+		text += fmt.Sprintf("[s%d]\ntype = memory\n\n", n)
+	}
+	conf := write(t, []byte(text))
+	if err := os.Chmod(conf, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	var children sync.WaitGroup
+	for n := range 4 {
+		children.Go(func() {
+			if got := configIn(t, conf, fmt.Sprint("s", n), "SHARDRAID_TOKEN=25"); got != "<nil>" {
+				t.Errorf("process %d: %s", n, got)
+			}
+		})
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		children.Wait()
+	}()
+	for whole := true; whole; {
+		select {
+		case <-over:
+			whole = false
+		default:
+		}
+		if now, err := os.ReadFile(conf); err != nil || strings.Count(string(now), "type = memory") != 4 {
+			t.Fatalf("there is half a file: %v\n%s", err, now)
+		}
+	}
+	saved, err := os.ReadFile(conf)
+	if err != nil || strings.Count(string(saved), "token = fresh25") != 4 {
+		t.Errorf("tokens are lost: %v\n%s", err, saved)
+	}
+	if info, err := os.Stat(conf); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	files, err := filepath.Glob(conf + "*")
+	if err != nil || len(files) != 2 { // and the lock
+		t.Errorf("%q are left, %v", files, err)
+	}
+}
+
+// An account may be reached through a proxy of its own.
+func TestProxyOfOneSection(t *testing.T) {
+	var direct, proxied atomic.Int32
+	answer := func(count *atomic.Int32) *httptest.Server {
+		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			count.Add(1)
+			w.WriteHeader(http.StatusForbidden)
+		}))
+	}
+	server, proxy := answer(&direct), answer(&proxied)
+	defer server.Close()
+	defer proxy.Close()
+	for name, option := range map[string]string{"direct": "", "proxied": "override.http_proxy"} {
+		config.FileSetValue(name, "type", "webdav")
+		config.FileSetValue(name, "url", server.URL)
+		if option != "" {
+			config.FileSetValue(name, option, proxy.URL)
+		}
+		r := Open(Options{Name: name, Remote: name + ":x"})
+		_, err := r.List(ctx, "")
+		r.Close()
+		config.LoadedData().DeleteSection(name)
+		if err == nil {
+			t.Errorf("%s: it was let in", name)
+		}
+	}
+	if direct.Load() == 0 || proxied.Load() == 0 || direct.Load() != proxied.Load() {
+		t.Errorf("%d requests came to the server, %d to the proxy", direct.Load(), proxied.Load())
 	}
 }
 
