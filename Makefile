@@ -1,4 +1,4 @@
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo devel)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PREFIX ?= /usr/local
 FUZZTIME ?= 30s
 export CGO_ENABLED ?= 0
@@ -15,6 +15,16 @@ install: build ## install into $(PREFIX)/bin
 	install bin/shardraid $(DESTDIR)$(PREFIX)/bin/
 	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-remote-shardraid
 	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-shardraid
+
+dist: ## tar.gz for linux, amd64 and arm64, static, into dist/
+	@for arch in amd64 arm64; do \
+	  name=shardraid-$(VERSION)-linux-$$arch; rm -rf dist/$$name; mkdir -p dist/$$name; \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(BUILD) -o dist/$$name/shardraid ./cmd/shardraid || exit 1; \
+	  ln -s shardraid dist/$$name/git-annex-remote-shardraid; ln -s shardraid dist/$$name/git-annex-shardraid; \
+	  cp -r README.md LICENSE docs dist/$$name/; \
+	  tar -C dist --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$$(git log -1 --format=%ct) -czf dist/$$name.tar.gz $$name || exit 1; \
+	  rm -rf dist/$$name; ls -l dist/$$name.tar.gz; \
+	done
 
 deps: packages .cache/bin/rclone .cache/bin/toxiproxy ## install what the tests need
 
@@ -48,17 +58,22 @@ unit: ## unit tests with the race detector
 integration: build ## real git-annex, real binary, real servers
 	SHARDRAID_BIN=$(CURDIR)/bin go test -count 1 -timeout 25m ./integration
 
+newer: build ## the same with the git-annex of Debian's backports (a quarter of an hour)
+	PATH="$(CURDIR)/.cache/git-annex/bin:$$PATH" SHARDRAID_BIN=$(CURDIR)/bin go test -count 1 -timeout 25m ./integration
+
 N ?= 1000
 kills: build ## kill the real process $(N) times under the real git-annex (20 minutes to an hour; KILLS_SEED=... draws the same again)
 	SHARDRAID_BIN=$(CURDIR)/bin KILLS=$(N) go test -count 1 -timeout 12h -v -run '^TestKills$$' ./integration
 
 check: lint unit ## what is quick
 
-lint: ## gofmt, vet, staticcheck, the list of mutants
+lint: ## gofmt, vet, staticcheck, the list of mutants, known vulnerabilities
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w .'; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
 	@go run ./integration/mutants -check
+	@if getent hosts vuln.go.dev >/dev/null; then go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...; \
+	else echo 'NOT CHECKED for known vulnerabilities: vuln.go.dev cannot be reached'; fi
 
 mutants: ## take each security check out once: a test must fail (about 8 minutes)
 	go run ./integration/mutants
@@ -96,11 +111,11 @@ pipeline: ## the pure pipeline: seal, code, tag
 testremote: build ## git annex testremote in full at its default sizes: long
 	SHARDRAID_BIN=$(CURDIR)/bin SHARDRAID_LONG=1 go test -count 1 -timeout 3h -v -run TestLong ./integration
 
-clean: ## remove bin/
-	rm -rf bin
+clean: ## remove bin/ and dist/
+	rm -rf bin dist
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-.PHONY: build install deps packages demo test unit integration check lint golden fuzz simulate interleave crashpoints mutants bench pipeline testremote kills clean help
+.PHONY: build install dist deps packages demo test unit integration newer check lint golden fuzz simulate interleave crashpoints mutants bench pipeline testremote kills clean help
 .DEFAULT_GOAL := build

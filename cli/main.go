@@ -5,13 +5,21 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
 )
 
-// version is set by the build.
+// version is set by the build; where it is not, go install knows.
 var version = "devel"
+
+func versionText() string {
+	if info, ok := debug.ReadBuildInfo(); ok && version == "devel" && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return version
+}
 
 // Main runs the command line and returns the exit code: 0 done, 1 failed, 2
 // not understood.
@@ -52,7 +60,7 @@ func commands(name string, failed *bool) *cobra.Command {
 	root.PersistentFlags().StringVar(&a.remote, "remote", "", "name of the git-annex remote (not needed where there is one only)")
 	root.AddCommand(a.initCommand(), a.keyCommand(), a.layoutCommand(), a.listCommand(), a.getCommand(), a.explainCommand(), a.statusCommand(), a.scrubCommand(), a.repairCommand(), a.rebalanceCommand(), a.gcCommand(), a.urlCommand(), &cobra.Command{
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "shardraid", version) },
+		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "shardraid", versionText()) },
 	})
 	return root
 }
