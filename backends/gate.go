@@ -141,9 +141,9 @@ func (g *gate) leave(p pass, o outcome, named time.Duration, err error) (quiet t
 		g.probing = nil
 	}
 	switch o {
-	case answered, locked:
+	case answered, locked, slowed:
 		g.contact.Answered = time.Now()
-	case slowed, failed, down:
+	case failed, down:
 		g.contact.Failed, g.contact.Failure = time.Now(), say(err)
 	}
 	switch o {

@@ -8,15 +8,16 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/rclone/rclone/fs/config"
 	"github.com/rclone/rclone/fs/config/configfile"
 )
 
 // sectionStore keeps rclone.conf, into which rclone writes the tokens that it renews. Rclone's
-// own would lose what another process has written meanwhile, and for a moment there would be no
-// file at all. This one writes under a lock, on top of what is there now, and replaces the file
-// as a whole.
+// own would lose what another process of ours has written meanwhile, and for a moment there would
+// be no file at all. This one writes under a lock of the directory, on top of what is there now,
+// and replaces the file as a whole.
 type sectionStore struct {
 	*configfile.Storage
 
@@ -28,20 +29,24 @@ type sectionStore struct {
 type change struct {
 	section, key, value string
 	deleted             bool
+	at                  time.Time
 }
+
+// changeLast is how long a change is tried to be saved: others may have newer ones.
+const changeLast = time.Minute
 
 func newSectionStore() *sectionStore { return &sectionStore{Storage: &configfile.Storage{}} }
 
 // SetValue sets the value under key in section.
 func (s *sectionStore) SetValue(section, key, value string) {
 	s.Storage.SetValue(section, key, value)
-	s.note(change{section, key, value, false})
+	s.note(change{section, key, value, false, time.Now()})
 }
 
 // DeleteKey removes the key under section.
 func (s *sectionStore) DeleteKey(section, key string) bool {
 	found := s.Storage.DeleteKey(section, key)
-	s.note(change{section, key, "", true})
+	s.note(change{section, key, "", true, time.Now()})
 	return found
 }
 
@@ -55,11 +60,14 @@ func (s *sectionStore) note(c change) {
 func (s *sectionStore) Save() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if config.GetConfigPath() == "" { // all is in the environment: there is no place for it
+		return nil
+	}
 	path, err := filepath.EvalSymlinks(config.GetConfigPath())
 	if err != nil {
 		return fmt.Errorf("write rclone.conf: %w", err)
 	}
-	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.Open(filepath.Dir(path)) // whoever owns it, and no file is left
 	if err != nil {
 		return fmt.Errorf("write rclone.conf: %w", err)
 	}
@@ -71,9 +79,11 @@ func (s *sectionStore) Save() error {
 		return fmt.Errorf("read rclone.conf: %w", err)
 	}
 	for _, c := range s.changes {
-		if c.deleted {
+		switch {
+		case time.Since(c.at) > changeLast:
+		case c.deleted:
 			s.Storage.DeleteKey(c.section, c.key)
-		} else {
+		default:
 			s.Storage.SetValue(c.section, c.key, c.value)
 		}
 	}
@@ -100,8 +110,8 @@ func (s *sectionStore) replace(path string) error {
 	}
 	defer os.Remove(f.Name()) // it has gone where all went well
 	err = errors.Join(config.Encrypt(bytes.NewBufferString(text), f), f.Chmod(was.Mode().Perm()), f.Sync())
-	if owner, ok := was.Sys().(*syscall.Stat_t); ok {
-		_ = f.Chown(int(owner.Uid), int(owner.Gid)) // as far as we may
+	if owner, ok := was.Sys().(*syscall.Stat_t); ok && f.Chown(int(owner.Uid), int(owner.Gid)) != nil {
+		_ = f.Chown(-1, int(owner.Gid)) // as far as we may
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err

@@ -99,8 +99,10 @@ func (p *apply) run(cmd *cobra.Command, file string, dryRun bool) error {
 	} else {
 		show(cmd, "the layout itself is the one in force")
 	}
-	if err := p.mayLeave(cmd, v, target); err != nil {
-		return err
+	if target != p.attempt { // which was asked about before it began
+		if err := p.mayLeave(cmd, v, target); err != nil {
+			return err
+		}
 	}
 	if dryRun {
 		return nil
@@ -138,8 +140,13 @@ func (p *apply) mayLeave(cmd *cobra.Command, v *vault.Vault, target *clone.Setti
 		err = pool.WithoutOff(cmd.Context(), &object.Job{})
 		pool.Close()
 		if err != nil {
-			names := strings.Join(leaving, ",")
-			return fmt.Errorf("backend %[1]s cannot leave the layout yet: run shardraid repair --lost %[1]s and shardraid gc --lost %[1]s, then try again: %[2]w", names, err)
+			var off []string // what one leaves behind must not rely on another
+			for _, b := range h.Layout.Backends {
+				if b.State == layout.Off {
+					off = append(off, b.Name)
+				}
+			}
+			return fmt.Errorf("%[1]s cannot leave the layout yet: run shardraid repair --lost %[2]s and shardraid gc --lost %[2]s, then try again: %[3]w", strings.Join(leaving, ", "), strings.Join(off, ","), err)
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,13 +24,13 @@ func (a *app) scrubCommand() *cobra.Command {
 
 It believes the sizes that backends list. With --hashes it also compares the hashes that many of them keep, which downloads nothing; with --sample it reads a share of the shards that have no hash, others each time; with --deep it reads every shard.
 
-One of everything that was stopped is gone on with by the next of the same depth, for two weeks: what was whole then is only looked at by size. --anew begins from the start.`,
+With one of these, in a repository, a scrub of everything that was stopped is gone on with by the next of the same depth, for two weeks: what was whole then is only looked at by size. --anew begins from the start.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.Sample < 0 || o.Sample > 1 {
 				return fmt.Errorf("--sample %v is no share: write 0 to 1, such as 0.05 for one shard in twenty", o.Sample)
 			}
 			return a.onPool(cmd, func(pool *clone.Pool) error {
-				findings, err := a.scrub(cmd, pool, args, o, anew)
+				findings, err := a.scrub(cmd, pool, args, o, true, anew)
 				if err != nil {
 					return err
 				}
@@ -75,7 +76,7 @@ Prints a line for each file that was not whole: key, what became of it; with a t
 }
 
 func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.RepairOptions, hashes, dryRun bool) error {
-	findings, err := a.scrub(cmd, pool, keys, object.ScrubOptions{Deep: o.Deep, Hashes: hashes}, false)
+	findings, err := a.scrub(cmd, pool, keys, object.ScrubOptions{Deep: o.Deep, Hashes: hashes}, false, false)
 	if err != nil {
 		return err
 	}
@@ -98,6 +99,7 @@ func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o obje
 	p := startProgress(cmd, "repaired", len(todo))
 	var after []object.Finding
 	err = pool.RepairAll(cmd.Context(), todo, o, a.job(cmd), func(f object.Finding) {
+		pool.Keep()
 		after = append(after, f)
 		p.step(f.Health.Size)
 		a.showFinding(cmd, f)
@@ -114,37 +116,48 @@ func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o obje
 }
 
 // scrub looks at the objects of some keys, or of all; the most endangered come
-// first.
-func (a *app) scrub(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.ScrubOptions, anew bool) (findings []object.Finding, err error) {
-	all := len(keys) == 0
+// first. A scrub of all that was stopped is gone on with if that is wanted: what
+// was whole then, and was not stored again, is only looked at by size.
+func (a *app) scrub(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.ScrubOptions, resume, anew bool) (findings []object.Finding, err error) {
+	began, all := time.Now(), len(keys) == 0
 	if all {
 		if err := pool.List(cmd.Context(), a.job(cmd), func(l object.Listed) { keys = append(keys, l.Key) }); err != nil {
 			return nil, err
 		}
+		pool.Remember() // what was counted, before others add to it
 	}
 	var stopped *clone.Scrubbing
-	if all && a.repo != nil && o != (object.ScrubOptions{}) {
-		stopped = a.repo.dir.Scrub(fmt.Sprintf("%+v", o), anew)
+	if kind := o.Kind(); all && resume && a.repo != nil && kind != "" {
+		stopped = a.repo.dir.Scrub(kind, fmt.Sprintf("%+v", o), anew)
+		defer func() { stopped.Close(err == nil) }()
 	}
-	defer func() { stopped.Close(err == nil) }()
 	p := startProgress(cmd, "looked at", len(keys))
 	defer p.end()
-	look := func(keys []string, o object.ScrubOptions, whole func(key string)) error {
+	look := func(keys []string, o object.ScrubOptions, found func(f object.Finding) (done bool)) error {
 		return pool.ScrubAll(cmd.Context(), keys, o, a.job(cmd), func(f object.Finding) {
-			findings = append(findings, f)
-			p.step(f.Health.Size)
-			if isWhole(f) {
-				whole(f.Key)
+			pool.Keep()
+			if found(f) {
+				findings = append(findings, f)
+				p.step(f.Health.Size)
 			}
 		})
 	}
 	was, rest := stopped.Split(keys)
 	if len(was) > 0 {
-		note(cmd, "going on with the scrub of %s, which found %d of %d files whole", when(stopped.Began), len(was), len(keys))
-		err = look(was, object.ScrubOptions{}, func(string) {})
+		began = stopped.Began
+		note(cmd, "going on with the scrub of %s, which found %d of %d files whole", when(began), len(was), len(keys))
+		err = look(was, object.ScrubOptions{}, func(f object.Finding) bool {
+			if !stopped.Was(f) {
+				rest = append(rest, f.Key)
+			}
+			return stopped.Was(f)
+		})
 	}
 	if err == nil {
-		err = look(rest, o, stopped.Note)
+		err = look(rest, o, func(f object.Finding) bool {
+			stopped.Note(f)
+			return true
+		})
 	}
 	slices.SortFunc(findings, func(a, b object.Finding) int {
 		return cmp.Or(byDanger(a.Health, b.Health), cmp.Compare(a.Key, b.Key))
@@ -152,8 +165,10 @@ func (a *app) scrub(cmd *cobra.Command, pool *clone.Pool, keys []string, o objec
 	switch {
 	case err != nil:
 		err = fmt.Errorf("stopped after %d of %d files: run it again: %w", len(findings), len(keys), err)
+	case all && a.repo != nil && o.Deep:
+		a.repo.dir.NoteScrub(began)
 	case all && a.repo != nil:
-		a.repo.dir.NoteScrub(o.Deep)
+		a.repo.dir.NoteScrub(time.Time{})
 	}
 	return findings, err
 }

@@ -106,8 +106,9 @@ func (o *initOptions) choose(cmd *cobra.Command) (list []layout.Backend, err err
 // limit gives each account the limits of its provider's free plan, unless more
 // is free there than that plan has.
 func (o *initOptions) limit(cmd *cobra.Command, list []layout.Backend) {
-	plans := map[string]freeAccount{} // by section
+	plans, backends := map[string]freeAccount{}, map[string]int64{} // by section
 	for _, b := range list {
+		backends[b.Section()]++
 		if p, ok := providerOf(b.Section()); ok && p.plan() > 0 {
 			plans[b.Section()] = p
 		}
@@ -131,6 +132,7 @@ func (o *initOptions) limit(cmd *cobra.Command, list []layout.Backend) {
 			continue
 		}
 		b.Limits, _ = p.Limits.values() // plan has seen that it is good
+		b.Limits.Storage = b.Limits.Storage / backends[b.Section()] >> 20 << 20
 		limited = append(limited, b.Name+" ("+p.Name+")")
 	}
 	if len(limited) > 0 {

@@ -26,8 +26,9 @@ Prints a line for each file of which something was moved, or could not be: key, 
 				if err != nil {
 					return err
 				}
+				pool.Remember() // what was counted, before others add to it
 				if !dryRun {
-					return a.rebalance(cmd, b)
+					return a.rebalance(cmd, pool, b)
 				}
 				if a.json {
 					for _, s := range b.Shares {
@@ -44,12 +45,13 @@ Prints a line for each file of which something was moved, or could not be: key, 
 	return a.withJSON(cmd)
 }
 
-func (a *app) rebalance(cmd *cobra.Command, b *object.Balance) error {
+func (a *app) rebalance(cmd *cobra.Command, pool *clone.Pool, b *object.Balance) error {
 	var shards, failed int
 	var bytes int64
 	p := startProgress(cmd, "moved", len(b.Keys))
 	err := b.MoveAll(cmd.Context(), a.job(cmd), func(m object.Moved) {
 		p.step(m.Bytes)
+		pool.Keep()
 		shards, bytes = shards+m.Shards, bytes+m.Bytes
 		text := fmt.Sprintf("%d shards moved, %s", m.Shards, size(&m.Bytes))
 		if m.Err != nil {

@@ -23,13 +23,14 @@ func (s *Dir) Scrubbed() (at Scrubbed) {
 	return at
 }
 
-// NoteScrub notes that everything was looked at just now. It is a convenience:
-// errors cost nothing.
-func (s *Dir) NoteScrub(deep bool) {
+// NoteScrub notes that everything was looked at just now, and that every shard
+// was read from a time on, if that is not zero. It is a convenience: errors cost
+// nothing.
+func (s *Dir) NoteScrub(read time.Time) {
 	at := s.Scrubbed()
 	at.Listed = time.Now()
-	if deep {
-		at.Read = at.Listed
+	if !read.IsZero() {
+		at.Read = read
 	}
 	text, err := json.Marshal(at)
 	if err == nil && os.MkdirAll(s.path, 0o700) == nil {

@@ -12,13 +12,13 @@ func TestScrubbed(t *testing.T) {
 		t.Errorf("before the first: %v", at)
 	}
 	before := time.Now()
-	dir.NoteScrub(true)
+	dir.NoteScrub(time.Now())
 	read := dir.Scrubbed().Read
 	if read.Before(before.Add(-time.Second)) {
 		t.Errorf("read at %v, want %v", read, before)
 	}
 	time.Sleep(2 * time.Millisecond)
-	dir.NoteScrub(false)
+	dir.NoteScrub(time.Time{})
 	if at := dir.Scrubbed(); !at.Read.Equal(read) || !at.Listed.After(read) {
 		t.Errorf("after a listing: %+v, read before at %v", at, read)
 	}

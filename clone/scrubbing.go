@@ -12,29 +12,31 @@ import (
 // was read before that is old news.
 const resumeWithin = 14 * 24 * time.Hour
 
-// Scrubbing notes which keys a scrub of everything has found whole, so that the
-// next one need not read them again if this one is stopped. It is a
-// convenience: without it everything is read again.
+// Scrubbing notes what a scrub of everything has found whole, so that the next
+// one need not read it again if this one is stopped. It is a convenience:
+// without it everything is read again.
 type Scrubbing struct {
 	Began time.Time
-	Whole map[string]bool // keys, of the scrub that is gone on with
+	whole map[string]string // incarnation by key, of the scrub that is gone on with
 	file  object.JournalFile
 }
 
-// scrubHead is the first line of the file, a key each is on the others.
+// scrubHead is the first line of the file; the others are lists of a key and
+// its incarnation.
 type scrubHead struct {
 	Depth string    `json:"depth"`
 	Began time.Time `json:"began"`
 }
 
-// Scrub begins a scrub of everything, or goes on with one of the same depth
-// that was stopped, unless anew. It is nil where another process scrubs.
-func (s *Dir) Scrub(depth string, anew bool) *Scrubbing {
-	file, err := object.JournalDir(s.path).Open("scrubbing")
+// Scrub begins a scrub of everything, or goes on with one of the same kind and
+// depth that was stopped, unless anew. Each kind has a file of its own. It is
+// nil where another process is at it.
+func (s *Dir) Scrub(kind, depth string, anew bool) *Scrubbing {
+	file, err := object.JournalDir(s.path).Open("scrubbing-" + kind)
 	if err != nil || file == nil {
 		return nil
 	}
-	g := &Scrubbing{Whole: map[string]bool{}, file: file}
+	g := &Scrubbing{whole: map[string]string{}, file: file}
 	text, err := file.Read()
 	if err == nil && !anew && g.resume(depth, text) {
 		return g
@@ -60,9 +62,9 @@ func (g *Scrubbing) resume(depth string, text []byte) bool {
 	}
 	g.Began = head.Began
 	for line := range bytes.Lines(rest) {
-		var key string
-		if json.Unmarshal(line, &key) == nil { // the last may be cut off
-			g.Whole[key] = true
+		var noted [2]string
+		if json.Unmarshal(line, &noted) == nil && noted[1] != "" { // the last may be cut off
+			g.whole[noted[0]] = noted[1]
 		}
 	}
 	return true
@@ -74,7 +76,7 @@ func (g *Scrubbing) Split(keys []string) (whole, rest []string) {
 		return nil, keys
 	}
 	for _, key := range keys {
-		if g.Whole[key] {
+		if g.whole[key] != "" {
 			whole = append(whole, key)
 		} else {
 			rest = append(rest, key)
@@ -83,12 +85,18 @@ func (g *Scrubbing) Split(keys []string) (whole, rest []string) {
 	return whole, rest
 }
 
-// Note notes that a key was found whole.
-func (g *Scrubbing) Note(key string) {
-	if g == nil {
+// Was reports whether what was found now was found whole then: nobody has stored
+// the key again since.
+func (g *Scrubbing) Was(f object.Finding) bool {
+	return f.Err == nil && g.whole[f.Key] == f.Health.Incarnation.String()
+}
+
+// Note notes that an object was found whole.
+func (g *Scrubbing) Note(f object.Finding) {
+	if g == nil || f.Err != nil || !f.Health.Whole() {
 		return
 	}
-	if line, err := json.Marshal(key); err == nil {
+	if line, err := json.Marshal([2]string{f.Key, f.Health.Incarnation.String()}); err == nil {
 		_ = g.file.Append(append(line, '\n'))
 	}
 }

@@ -193,10 +193,14 @@ func fairShares(has, room []int64, domains []string, k, m int) []int64 {
 	names := slices.Sorted(maps.Keys(members))
 	rooms, most := make([]int64, len(names)), make([]int64, len(names))
 	for d, name := range names {
+		n := 0
 		for _, i := range members[name] {
+			if room[i] > 0 {
+				n++
+			}
 			rooms[d] += room[i]
 		}
-		most[d] = one * int64(min(m, len(members[name])))
+		most[d] = one * int64(min(m, n))
 	}
 	shares := make([]int64, len(has))
 	for d, share := range divide(total, rooms, most) {

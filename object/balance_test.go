@@ -28,6 +28,7 @@ func TestFairShares(t *testing.T) {
 		{[]int64{0, 0, 0}, []int64{5, 5, 5}, "abc", []int64{0, 0, 0}},
 		{[]int64{7, 7, 7}, []int64{0, 0, 0}, "abc", []int64{0, 0, 0}},
 		{[]int64{300, 300, 300, 0}, []int64{1, 1, 1, 1}, "abcc", []int64{300, 300, 150, 150}}, // one of every three for c
+		{[]int64{300, 300, 300, 0}, []int64{1, 1, 10, 0}, "abcc", []int64{300, 300, 300, 0}},  // who has no room counts for none
 		{[]int64{300, 300, 300, 0, 0}, []int64{1, 1, 1, 1, 2}, "abccc", []int64{300, 300, 75, 75, 150}},
 	} {
 		if got := fairShares(c.has, c.room, strings.Split(c.domains, ""), 2, 1); fmt.Sprint(got) != fmt.Sprint(c.want) {

@@ -73,7 +73,7 @@ func (s *Store) unlisted(ctx context.Context, v *view, inc *incarnation) (state,
 		}
 		var at []place
 		for j := range inc.manifest.Segments[i].Shards {
-			places, _ := s.places(inc, i, j)
+			places := s.places(inc, i, j)
 			at = append(at, places...)
 		}
 		at = slices.DeleteFunc(at, func(at place) bool {

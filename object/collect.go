@@ -316,7 +316,7 @@ func (c *collection) tidy(ctx context.Context, v *view, inc *incarnation) error 
 		if int(at.Segment) >= len(inc.manifest.Segments) || int(at.Shard) >= len(inc.manifest.Segments[at.Segment].Shards) {
 			continue // of nobody: no record can name it, and it tells nothing
 		}
-		places, _ := c.store.places(inc, int(at.Segment), int(at.Shard))
+		places := c.store.places(inc, int(at.Segment), int(at.Shard))
 		named := len(c.store.held(inc, places)) > 0
 		if slices.Contains(places, at) || !named && c.store.hasSize(inc, at) {
 			continue
@@ -338,7 +338,7 @@ func (c *collection) hasGood(ctx context.Context, inc *incarnation, stray place)
 		return false
 	}
 	defer s.budget.release(buf)
-	places, _ := s.places(inc, int(stray.Segment), int(stray.Shard))
+	places := s.places(inc, int(stray.Segment), int(stray.Shard))
 	return slices.ContainsFunc(s.held(inc, places), func(at place) bool {
 		return s.readShard(ctx, inc.manifest, at, buf) == nil
 	})

@@ -103,7 +103,7 @@ func (s *Store) openFetch(ctx context.Context, v *view, inc *incarnation, i int,
 func (f *fetch) find(v *view) {
 	f.sources, f.size = nil, int64(f.code.ShardSize(f.inc.manifest.Segments[f.id].Length))
 	for j := range f.have {
-		places, _ := f.store.places(f.inc, f.id, j)
+		places := f.store.places(f.inc, f.id, j)
 		for _, at := range places {
 			if f.store.pool[at.backend].store == nil {
 				f.bad = append(f.bad, Cause{f.store.pool[at.backend].Name, errOff})
@@ -293,7 +293,7 @@ func (f *fetch) nameFalse(buf []byte) {
 	}
 	for j, shard := range f.code.Split(f.buf, length) {
 		if f.have[j] && !bytes.Equal(shard, right[j]) {
-			places, _ := f.store.places(f.inc, f.id, j)
+			places := f.store.places(f.inc, f.id, j)
 			f.job.damaged(f.store.pool[places[0].backend].Name, "shard with a right tag: somebody who has the custody key made it")
 		}
 	}
@@ -328,7 +328,7 @@ func subsets(have []bool, k int) iter.Seq[[]bool] {
 func (f *fetch) holders() string {
 	var list []int
 	for j, have := range f.have {
-		if places, _ := f.store.places(f.inc, f.id, j); have && len(places) > 0 {
+		if places := f.store.places(f.inc, f.id, j); have && len(places) > 0 {
 			list = addBackend(list, places[0].backend)
 		}
 	}

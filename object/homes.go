@@ -77,9 +77,10 @@ func (h *homes) of(j int) int {
 	return h.at[j]
 }
 
-// spare gives shard j another backend, since its own has failed: one that has
-// no shard of this segment, and no more than m of them may share a domain.
-func (h *homes) spare(j int) int {
+// spare gives shard j, of so many bytes, another backend, since its own has
+// failed: one that has no shard of this segment, and no more than m of them may
+// share a domain.
+func (h *homes) spare(j, size int) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.at[j] = -1
@@ -90,7 +91,7 @@ func (h *homes) spare(j int) int {
 		}
 	}
 	for i, b := range h.store.pool {
-		if !h.no[i] && b.State == layout.Active && h.seen.errs[i] == nil && b.hasRoom(0) && perDomain[b.Domain] < h.store.parity {
+		if !h.no[i] && b.State == layout.Active && h.seen.errs[i] == nil && b.hasRoom(size) && perDomain[b.Domain] < h.store.parity {
 			h.no[i] = true
 			h.at[j] = i
 			break

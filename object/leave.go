@@ -18,12 +18,16 @@ func (s *Store) WithoutOff(ctx context.Context, job *Job) error {
 	if err != nil {
 		return err
 	}
+	all.copies = len(s.pool)
 	for i, b := range s.pool {
-		if b.store != nil && all.errs[i] != nil {
+		switch {
+		case b.store == nil:
+			all.errs[i] = errGivenUp
+		case all.errs[i] != nil:
 			return fmt.Errorf("backend %s does not answer: %w", b.Name, all.errs[i])
 		}
 	}
-	poor, example, pending := 0, "", 0
+	poor, example, pending := 0, "", ""
 	known := map[string]bool{}
 	err = s.eachListed(ctx, all, job, func(l Listed) {
 		id := s.vault.ObjectID(l.Key)
@@ -38,7 +42,7 @@ func (s *Store) WithoutOff(ctx context.Context, job *Job) error {
 			example = fmt.Sprintf("%s: %s", l.Key, l.Health)
 		}
 		if condemned(files) {
-			pending++
+			pending = l.Key
 		}
 	})
 	if err != nil {
@@ -47,15 +51,16 @@ func (s *Store) WithoutOff(ctx context.Context, job *Job) error {
 	if poor > 0 {
 		return fmt.Errorf("%d files are not whole without it, such as %s", poor, example)
 	}
-	for i := range s.pool {
+	for i, b := range s.pool {
 		for dir, files := range all.dirs[i] {
-			if !known[dir] && slices.ContainsFunc(files, func(f file) bool { return !f.verdict() }) {
-				pending++
+			// Shards alone are of stores that died: who has succeeded has left manifests on m+1.
+			if !known[dir] && slices.ContainsFunc(files, func(f file) bool { return !f.verdict() && f.Kind != manifest.KindShard }) {
+				pending = b.Name + ":" + dir
 			}
 		}
 	}
-	if pending > 0 {
-		return fmt.Errorf("%d directories hold what a removal has not reached, or a store that died has left (gc deletes the latter after 48 hours)", pending)
+	if pending != "" {
+		return fmt.Errorf("a removal has not reached all files of %s: if gc leaves them, remove the key again with git annex drop --from", pending)
 	}
 	return nil
 }

@@ -65,20 +65,7 @@ func TestBackendLeaves(t *testing.T) {
 	}
 	want("")
 
-	without := *r.config.Layout
-	without.Backends, without.Hash = slices.Clone(without.Backends[1:]), "without"
-	now := &rig{t: t, dir: r.dir, config: r.config, mem: r.mem[1:]}
-	now.config.Layout = &without
-	now.start()
-	now.patient()
-	known := map[string]bool{}
-	for _, b := range r.config.Layout.Backends {
-		known[b.ID] = true
-	}
-	if err := now.Claim(ctx, Claim{Known: known, Follows: func(string) bool { return true }}); err != nil {
-		t.Fatal(err)
-	}
-	now.gate.reset()
+	now := r.withoutFirst()
 	for key, content := range contents {
 		now.mustCheck(key, true)
 		now.mustSurvive(key, content, 2)
@@ -92,5 +79,96 @@ func TestBackendLeaves(t *testing.T) {
 		for key := range removed {
 			c.mustCheck(key, false)
 		}
+	}
+}
+
+// withoutFirst lets the first backend leave the layout.
+func (r *rig) withoutFirst() *rig {
+	r.t.Helper()
+	without := *r.config.Layout
+	without.Backends, without.Hash = slices.Clone(without.Backends[1:]), "without"
+	now := &rig{t: r.t, dir: r.dir, config: r.config, mem: r.mem[1:]}
+	now.config.Layout = &without
+	now.start()
+	now.patient()
+	known := map[string]bool{}
+	for _, b := range r.config.Layout.Backends {
+		known[b.ID] = true
+	}
+	if err := now.Claim(ctx, Claim{Known: known, Follows: func(string) bool { return true }}); err != nil {
+		r.t.Fatal(err)
+	}
+	now.gate.reset()
+	return now
+}
+
+// movedToFirst stores objects whose shards on the first backend were put back
+// there: move records name it.
+func movedToFirst(t *testing.T) (r *rig, keys []string) {
+	r = newJournalRig(t, 3, 2, 7)
+	r.patient()
+	for n := range 12 {
+		keys = append(keys, fmt.Sprint("object", n))
+		r.mustPut(keys[n], bytesOf(byte(n), 5000+n*20_000))
+	}
+	for _, key := range keys {
+		for _, path := range r.stored(0, key, manifest.KindShard) {
+			r.mem[0].Delete(path)
+		}
+	}
+	for _, key := range keys {
+		r.mustRepair(key, RepairOptions{Emptied: []string{"b0"}})
+	}
+	return r, keys
+}
+
+// The two ways of the README: a lost backend is repaired without it, one that
+// is given up is drained; then it may leave, whatever records name it.
+func TestRecordsOfWhoLeaves(t *testing.T) {
+	for name, leave := range map[string]func(r *rig, keys []string){
+		"lost": func(r *rig, keys []string) {
+			r.state(0, layout.Off)
+			for _, key := range keys {
+				r.mustRepair(key, RepairOptions{Lost: []string{"b0"}})
+			}
+		},
+		"drained": func(r *rig, keys []string) {
+			r.state(0, layout.Drain)
+			r.balance()
+			r.state(0, layout.Off)
+		},
+	} {
+		r, keys := movedToFirst(t)
+		leave(r, keys)
+		if err := r.WithoutOff(ctx, r.job()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What is lost after a backend has left is absent, and not unknown for ever.
+func TestLostAfterLeave(t *testing.T) {
+	r, keys := movedToFirst(t)
+	key := keys[slices.IndexFunc(keys, func(key string) bool { return len(r.stored(0, key, manifest.KindShard)) > 0 })]
+	r.state(0, layout.Off)
+	for _, key := range keys {
+		r.mustRepair(key, RepairOptions{Lost: []string{"b0"}})
+	}
+	now := r.withoutFirst()
+	now.mustCheck(key, true)
+	for _, m := range now.mem[:4] { // of six: two shards are left, and three are needed
+		for name := range m.Files() {
+			if strings.Contains(name, ".s.") {
+				m.Delete(name)
+			}
+		}
+	}
+	now.start()
+	now.patient()
+	if h, err := now.Scrub(ctx, key, ScrubOptions{}, now.job()); err == nil && !h.Lost {
+		t.Fatalf("enough of it is left: %v", h)
+	}
+	if here, err := now.Check(ctx, key, now.job()); here || err != nil {
+		t.Errorf("of a lost object: %v, %v", here, err)
 	}
 }

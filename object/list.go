@@ -31,6 +31,7 @@ type listing struct {
 	errs         []error             // by backend
 	dirs         []map[string][]file // by backend and directory
 	files, bytes []int64             // by backend
+	copies       int                 // of each manifest that are opened; 0 is for 1
 }
 
 // List finds all objects by what lies on the backends, and calls found for
@@ -182,7 +183,7 @@ func (s *Store) listed(ctx context.Context, id vault.ObjectID, all *listing, job
 		}
 	}
 	v.bound()
-	s.openRecords(ctx, v, 1, job)
+	s.openRecords(ctx, v, max(1, all.copies), job)
 	for _, inc := range s.candidates(v) {
 		l = Listed{Key: inc.manifest.Key, Size: inc.manifest.Size, Placement: s.placement(inc), Health: s.health(v, inc, nil, nil, inc.listedCopies())}
 		st, err := s.judge(v, inc)

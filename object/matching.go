@@ -37,7 +37,7 @@ func (s *Store) matched(inc *incarnation, segment int, pass func(at place) bool)
 	shards := inc.manifest.Segments[segment].Shards
 	options := make([][]int, len(shards))
 	for j := range shards {
-		places, _ := s.places(inc, segment, j)
+		places := s.places(inc, segment, j)
 		for _, at := range places {
 			if pass(at) {
 				options[j] = addBackend(options[j], at.backend)

@@ -135,7 +135,7 @@ func (r *relocation) eachShard(ctx context.Context, f func(ctx context.Context, 
 	var errs []error
 	for i, seg := range r.inc.manifest.Segments {
 		for j := range seg.Shards {
-			places, _ := r.store.places(r.inc, i, j)
+			places := r.store.places(r.inc, i, j)
 			errs = append(errs, f(ctx, i, j, r.store.held(r.inc, places)), r.step(ctx))
 			if ctx.Err() != nil {
 				return context.Cause(ctx)

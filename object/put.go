@@ -170,6 +170,8 @@ func (p *put) plan(v *view, key string, size int64) (err error) {
 // each, fewer than k+m where that many do not answer or have no room. They are
 // reserved until unreserve.
 func (s *Store) placeShards(v *view, size int) []int {
+	s.placing.Lock() // what one store reserves the next one sees
+	defer s.placing.Unlock()
 	var indexes []int
 	var candidates []layout.Candidate
 	for i, b := range s.pool {
@@ -178,13 +180,11 @@ func (s *Store) placeShards(v *view, size int) []int {
 			candidates = append(candidates, layout.Candidate{ID: b.ID, Weight: b.weight(), Domain: b.Domain})
 		}
 	}
-	s.placing.Lock() // what one store reserves the next one sees
-	defer s.placing.Unlock()
 	s.classify(indexes, candidates, size)
 	var own []int
 	for _, c := range layout.Place(v.id, candidates, s.layout.Data+s.layout.Parity, s.layout.Parity) {
 		own = append(own, indexes[c])
-		s.pool[indexes[c]].upload.reserve(int64(max(size, 0)))
+		s.pool[indexes[c]].reserve(int64(max(size, 0)))
 	}
 	return own
 }
@@ -196,7 +196,7 @@ func (p *put) unreserve(at int, most int64) {
 	defer p.mu.Unlock()
 	n := min(p.reserved[at], most)
 	p.reserved[at] -= n
-	p.store.pool[at].upload.reserve(-n)
+	p.store.pool[at].reserve(-n)
 }
 
 func (p *put) unreserveAll() {
@@ -432,7 +432,7 @@ func (s *Store) placement(inc *incarnation) Placement {
 	has := map[int]bool{}
 	for i, seg := range m.Segments {
 		for j := range seg.Shards {
-			places, _ := s.places(inc, i, j)
+			places := s.places(inc, i, j)
 			p.Complete = p.Complete && len(places) > 0
 			if here := s.held(inc, places); len(here) > 0 {
 				places = here // the others it has left, or they do not answer

@@ -204,7 +204,12 @@ func (r *relocation) takeBack(ctx context.Context, batch []relocated) {
 			delete(r.inc.shards, d.to)
 		}
 	}
-	r.store.deleteAll(ctx, r.v, own, r.job) // what stays is for the collector
+	left := r.store.deleteAll(ctx, r.v, own, r.job) // what stays is for the collector
+	for _, at := range own {
+		if !slices.Contains(left, at) { // it was not listed yet
+			r.store.pool[at.backend].count(-int64(shardSize(r.inc.manifest, int(at.Segment))))
+		}
+	}
 }
 
 // target chooses a backend for a shard: the one that had it, where it answers,
@@ -256,7 +261,7 @@ func (s *Store) around(inc *incarnation, segment, shard int) (crowded map[int]bo
 		if j == shard {
 			continue
 		}
-		places, _ := s.places(inc, segment, j)
+		places := s.places(inc, segment, j)
 		taken := s.held(inc, places)
 		if len(taken) == 0 {
 			taken = places

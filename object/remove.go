@@ -202,8 +202,8 @@ func (s *Store) segmentRemains(v *view, inc *incarnation, segment, left int) err
 	_, _, missing := s.countShards(v, inc, segment)
 	hidden := 0 // also what is seen elsewhere, for that was deleted just now
 	for j := range inc.manifest.Segments[segment].Shards {
-		places, outside := s.places(inc, segment, j)
-		if outside || slices.ContainsFunc(places, func(at place) bool { return v.errs[at.backend] != nil }) {
+		places := s.places(inc, segment, j)
+		if slices.ContainsFunc(places, func(at place) bool { return v.errs[at.backend] != nil }) {
 			hidden++
 		}
 	}

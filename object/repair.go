@@ -226,7 +226,7 @@ func (r *relocation) makeRoom(ctx context.Context, segment, shard int) bool {
 		return r.flush(ctx) == nil
 	}
 	for j := range r.inc.manifest.Segments[segment].Shards {
-		places, _ := r.store.places(r.inc, segment, j)
+		places := r.store.places(r.inc, segment, j)
 		places = r.store.held(r.inc, places)
 		last := len(places) - 1
 		if j == shard || last < 1 || places[0].backend == places[last].backend || r.store.pool[places[last].backend].State != layout.Active {

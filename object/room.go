@@ -20,6 +20,8 @@ type room struct {
 	free  int64     // bytes, as last asked, less what was put since
 	full  time.Time // until then it takes no shards: it said that it is full
 
+	reserved int64 // bytes of shards that stores under way will put there
+
 	counted bool  // stored is known
 	stored  int64 // bytes of ours there, as last listed, and what this process did since
 	listed  bool  // since the last Counts
@@ -82,9 +84,9 @@ func (b *member) noRoom(size int) error {
 	switch {
 	case time.Now().Before(b.room.full):
 		return fmt.Errorf("%w: it has just said so", backends.ErrFull)
-	case b.room.known && b.room.free < int64(size)+recordRoom:
+	case b.room.known && b.room.free-b.room.reserved < int64(size)+recordRoom:
 		return fmt.Errorf("%w: %d MiB are free, and %d MiB are kept for records: make room there", backends.ErrFull, max(b.room.free, 0)>>20, recordRoom>>20)
-	case b.room.counted && b.Limits.Storage > 0 && b.room.stored+int64(size) > b.forShards():
+	case b.room.counted && b.Limits.Storage > 0 && b.room.stored+b.room.reserved+int64(size) > b.forShards():
 		return fmt.Errorf("%w: it has %d MiB of the %d MiB that its limit in the layout allows for shards: raise limits.storage, or add a backend (shardraid status counts anew)", backends.ErrFull, b.room.stored>>20, b.forShards()>>20)
 	}
 	return nil
@@ -94,6 +96,20 @@ func (b *member) noRoom(size int) error {
 // shards: records get the rest. It is 0 where there is no limit.
 func (b *member) forShards() int64 {
 	return b.Limits.Storage - min(recordRoom, b.Limits.Storage/16)
+}
+
+// reserve notes that so many bytes will come, or fewer if below 0.
+func (b *member) reserve(bytes int64) {
+	b.upload.reserve(bytes)
+	b.hold(bytes)
+}
+
+// hold keeps room for so many bytes that are on their way, or gives it back if
+// below 0.
+func (b *member) hold(bytes int64) {
+	b.room.mu.Lock()
+	defer b.room.mu.Unlock()
+	b.room.reserved += bytes
 }
 
 // stored notes how a put of a shard ended.

@@ -2,8 +2,10 @@ package object
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"shardraid/backends"
@@ -61,5 +63,35 @@ func TestStorageLimit(t *testing.T) {
 	}
 	if c := r.Counts()[id]; c.All || -c.Bytes < before {
 		t.Errorf("after removing everything: %+v", c)
+	}
+}
+
+// Stores at once reserve what they will put: together they keep to the limit.
+func TestStorageLimitOfManyStores(t *testing.T) {
+	r := newRig(t, 2, 1, 5)
+	for i := range r.config.Layout.Backends {
+		r.config.Layout.Backends[i].Limits.Storage = 1 << 20
+	}
+	r.start()
+	r.patient()
+	r.ExpectStored(map[string]int64{r.config.Layout.Backends[0].ID: 1<<20 - 1<<16 - 200<<10}) // 200 KiB are left
+	var stores sync.WaitGroup
+	for n := range 8 {
+		stores.Go(func() { r.mustPut(fmt.Sprint("key", n), bytesOf(byte(n), 300<<10)) })
+	}
+	stores.Wait()
+	var has int64
+	for name, content := range r.mem[0].Files() {
+		if strings.Contains(name, ".s.") {
+			has += int64(len(content))
+		}
+	}
+	if has > 200<<10 {
+		t.Errorf("it took %d KiB where 200 were left", has>>10)
+	}
+	for _, b := range r.pool {
+		if b.room.reserved != 0 {
+			t.Errorf("%d bytes are still reserved on %s", b.room.reserved, b.Name)
+		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 func (s *Store) sampleSegment(ctx context.Context, inc *incarnation, i int, o ScrubOptions, found *scrubbed, job *Job) error {
 	var here []place
 	for j := range inc.manifest.Segments[i].Shards {
-		places, _ := s.places(inc, i, j)
+		places := s.places(inc, i, j)
 		here = append(here, s.held(inc, places)...)
 	}
 	results := fanOut(here, func(at place) error { return s.sampleShard(ctx, inc, at, o, job) })

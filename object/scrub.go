@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"shardraid/vault"
 )
 
 // Health is what was found of one object.
 type Health struct {
 	Key  string
 	Size int64
+	// Incarnation is the attempt to store it that was looked at.
+	Incarnation vault.Incarnation
 	// Shards are how many there should be; Missing of them are not where a
 	// record says, on backends that answer, or have no backend of their own;
 	// Damaged are there and are not what was stored; Silent are where nothing
@@ -38,6 +42,19 @@ type ScrubOptions struct {
 	Hashes bool    // compare the hashes that backends report without reading
 	Sample float64 // read this share of the shards that have no such hash, drawn anew each time
 	Deep   bool    // read every shard
+}
+
+// Kind is the depth in a word, "" where sizes alone are looked at.
+func (o ScrubOptions) Kind() string {
+	switch {
+	case o.Deep:
+		return "deep"
+	case o.Sample > 0:
+		return "sample"
+	case o.Hashes:
+		return "hashes"
+	}
+	return ""
 }
 
 // Scrub looks what is left of an object and changes nothing. The error is that
@@ -129,13 +146,13 @@ func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i i
 // are so many good copies.
 func (s *Store) health(v *view, inc *incarnation, damaged, unread map[place]bool, copies int) Health {
 	m := inc.manifest
-	h := Health{Key: m.Key, Size: m.Size, Spare: m.Parity, Copies: copies, Need: s.parity + 1}
+	h := Health{Key: m.Key, Size: m.Size, Incarnation: inc.id, Spare: m.Parity, Copies: copies, Need: s.parity + 1}
 	for i, seg := range m.Segments {
 		h.Shards += len(seg.Shards)
 		good, silent := 0, 0
 		has := s.matched(inc, i, func(at place) bool { return s.hasSize(inc, at) && !damaged[at] && !unread[at] })
 		for j := range seg.Shards {
-			places, _ := s.places(inc, i, j)
+			places := s.places(inc, i, j)
 			switch {
 			case has[j] >= 0:
 				good++

@@ -228,7 +228,7 @@ func (w *simWorld) findOrphans(s *Store, key int) {
 			continue
 		}
 		for at := range inc.shards {
-			if places, _ := s.places(inc, int(at.Segment), int(at.Shard)); !slices.Contains(places, at) {
+			if places := s.places(inc, int(at.Segment), int(at.Shard)); !slices.Contains(places, at) {
 				w.violate("I5: shard %d of segment %d of I%d on b%d is named by no record", at.Shard, at.Segment, w.ordinal(inc.id), at.backend)
 			}
 		}

@@ -113,10 +113,13 @@ func (p *put) putShards(ctx context.Context, i int, shards [][]byte, tags []eras
 	defer g.end()
 	send := func(j int) error {
 		out[j].Tag = tags[j]
-		for at := home.of(j); at >= 0; at = home.spare(j) {
+		for at := home.of(j); at >= 0; at = home.spare(j, len(shards[j])) {
 			g.to(j, at)
+			b := p.store.pool[at]
+			b.hold(int64(len(shards[j])))
 			p.unreserve(at, int64(len(shards[j])))
 			sh, err := p.store.putShard(p.lanes.way(at), p.m, i, j, at, shards[j])
+			b.hold(-int64(len(shards[j])))
 			g.to(j, -1)
 			if err == nil {
 				sh.Tag = tags[j]
@@ -125,7 +128,7 @@ func (p *put) putShards(ctx context.Context, i int, shards [][]byte, tags []eras
 				p.meter.addShare(int64(p.m.ContentLength(i)), len(shards))
 				return nil
 			}
-			errs[j] = append(errs[j], Cause{p.store.pool[at].Name, err})
+			errs[j] = append(errs[j], Cause{b.Name, err})
 			if errors.Is(err, errSlow) {
 				home.late(j)
 			}

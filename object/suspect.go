@@ -69,7 +69,7 @@ func (s *Store) suspect(v *view, emptied []int, job *Job) {
 		}
 		for i, seg := range inc.manifest.Segments {
 			for j := range seg.Shards {
-				places, _ := s.places(inc, i, j)
+				places := s.places(inc, i, j)
 				if slices.ContainsFunc(places, func(at place) bool { return s.hasSize(inc, at) }) {
 					continue
 				}

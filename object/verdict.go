@@ -88,8 +88,8 @@ var (
 // cannot look.
 func (s *Store) countShards(v *view, inc *incarnation, segment int) (seen, hidden int, missing []Cause) {
 	for i := range inc.manifest.Segments[segment].Shards {
-		places, outside := s.places(inc, segment, i)
-		here, maybe := false, outside
+		places := s.places(inc, segment, i)
+		here, maybe := false, false
 		var cause *Cause
 		for _, at := range places {
 			switch {
@@ -132,19 +132,16 @@ func (s *Store) strays(inc *incarnation, segment, shard int) (list []place) {
 	return list
 }
 
-// places returns where the records say that a shard is; outside is true if
-// that is also a backend that the layout does not have.
-func (s *Store) places(inc *incarnation, segment, shard int) (places []place, outside bool) {
+// places returns where the records say that a shard is. A backend that the
+// layout does not have has left it, when nothing relied on it any more.
+func (s *Store) places(inc *incarnation, segment, shard int) (places []place) {
 	add := func(backendID string, c manifest.CopyID) {
 		if backendID == "" {
 			return
 		}
 		i := s.index(backendID)
 		at := place{i, manifest.Name{Incarnation: inc.id, Kind: manifest.KindShard, Segment: uint32(segment), Shard: uint8(shard), Copy: c}}
-		switch {
-		case i < 0:
-			outside = true
-		case !slices.Contains(places, at):
+		if i >= 0 && !slices.Contains(places, at) {
 			places = append(places, at)
 		}
 	}
@@ -153,7 +150,7 @@ func (s *Store) places(inc *incarnation, segment, shard int) (places []place, ou
 	for _, move := range inc.moves[shardID{uint32(segment), uint8(shard)}] {
 		add(move.Backend, move.Copy)
 	}
-	return places, outside
+	return places
 }
 
 // held returns those of a shard's places where it is listed with its size.
