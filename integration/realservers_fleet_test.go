@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -224,5 +225,19 @@ func toxicAny(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	for port := s.data; port < s.data+s.kind.ports; port++ {
 		s.proxy.order(ts, "POST", fmt.Sprintf("/proxies/data%d/toxics", port), map[string]any{"name": args[1] + args[2], "type": args[1], "stream": args[2], "attributes": attributes})
+	}
+}
+
+// twodays: twodays lets two days go by for gc: what it has seen in the
+// repository that the script is in, it saw long ago.
+func twoDays(ts *testscript.TestScript, _ bool, _ []string) {
+	files, err := filepath.Glob(ts.MkAbs(".git/annex/shardraid/*/journal/seen*"))
+	ts.Check(err)
+	if len(files) == 0 {
+		ts.Fatalf("no collection was here")
+	}
+	for _, file := range files {
+		text := regexp.MustCompile(`"first":"[^"]*"`).ReplaceAllString(ts.ReadFile(file), `"first":"2020-01-01T00:00:00Z"`)
+		ts.Check(os.WriteFile(file, []byte(text), 0o600))
 	}
 }

@@ -74,14 +74,16 @@ func ftpSection(login string) func(*testscript.TestScript, *realServer, string, 
 	}
 }
 
-func opensshCommand(ts *testscript.TestScript, s *realServer, port int, _ string) *exec.Cmd {
+// opensshCommand lets the key in where the password is the usual one.
+func opensshCommand(ts *testscript.TestScript, s *realServer, port int, password string) *exec.Cmd {
 	ts.Check(os.MkdirAll("/run/sshd", 0o755))
 	for _, key := range []string{"host", "id"} {
 		if _, err := os.Stat(filepath.Join(s.etc, key)); err != nil {
 			ts.Check(exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(s.etc, key)).Run())
 		}
 	}
-	writeFile(ts, s.etc+"/config", "Port %d\nListenAddress %s\nHostKey %s/host\nAuthorizedKeysFile %s/id.pub\nUsePAM no\nStrictModes no\nPidFile none\nSubsystem sftp internal-sftp\n", port, s.host, s.etc, s.etc)
+	writeFile(ts, s.etc+"/keys-"+thePassword, "%s", must(os.ReadFile(s.etc+"/id.pub")))
+	writeFile(ts, s.etc+"/config", "Port %d\nListenAddress %s\nHostKey %s/host\nAuthorizedKeysFile %s/keys-%s\nUsePAM no\nStrictModes no\nPidFile none\nSubsystem sftp internal-sftp\n", port, s.host, s.etc, s.etc, password)
 	return exec.Command(program(ts, "sshd"), "-D", "-f", s.etc+"/config", "-E", s.etc+"/log")
 }
 
