@@ -241,3 +241,14 @@ func twoDays(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Check(os.WriteFile(file, []byte(text), 0o600))
 	}
 }
+
+// empty: empty NAME… fails if a server has more than markers and settings.
+func empty(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		for _, f := range listFiles(ts, name) {
+			if strings.Contains(f.name, "/") {
+				ts.Fatalf("%s still has %s of %d bytes", name, f.name, f.size)
+			}
+		}
+	}
+}
