@@ -2,6 +2,8 @@ package backends
 
 import (
 	"context"
+	"errors"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -58,9 +60,13 @@ func (r *Rclone) connected(ctx context.Context) (*link, error) {
 func (r *Rclone) connect(a *attempt) {
 	f, err := call(context.Background(), r, func(ctx context.Context, _ *Job) (fs.Fs, error) {
 		// Some backends keep this context for refreshing their tokens: it must not end with the call.
-		f, err := r.newFs(context.WithoutCancel(ctx))
+		ctx = context.WithoutCancel(ctx)
+		f, err := r.newFs(ctx)
+		if f != nil && errors.Is(err, fs.ErrorIsFile) {
+			f, err = r.guessed(ctx, f)
+		}
 		if err != nil {
-			return nil, err // rclone returns an Fs as well when the path is a file
+			return nil, err
 		}
 		return f, nil
 	})
@@ -71,6 +77,22 @@ func (r *Rclone) connect(a *attempt) {
 	r.making = nil
 	r.mu.Unlock()
 	close(a.over)
+}
+
+// guessed is for where rclone calls the path a file, of which it returns what is above. On S3
+// (rclone v1.76, backend/s3) it only guesses so of whatever it may not ask for: a wrong key would
+// look like a wrong path.
+func (r *Rclone) guessed(ctx context.Context, above fs.Fs) (fs.Fs, error) {
+	name := path.Base(r.remote)
+	name = name[strings.LastIndexByte(name, ':')+1:] // section:name
+	switch _, err := find(ctx, above, name); err {
+	case nil:
+		return nil, fs.ErrorIsFile
+	case ErrNotFound: // no file, and what was wrong is over
+		return r.newFs(ctx)
+	default:
+		return nil, err
+	}
 }
 
 // drop lets a connection go when its last user has left. A throttled one must go, since rclone
