@@ -242,11 +242,11 @@ func twoDays(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 }
 
-// empty: empty NAME… fails if a server has more than markers and settings.
-func empty(ts *testscript.TestScript, _ bool, args []string) {
+// noshards: noshards NAME… fails if a server still has a shard.
+func noShards(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
 		for _, f := range listFiles(ts, name) {
-			if strings.Contains(f.name, "/") {
+			if strings.Contains(f.name, ".s.") {
 				ts.Fatalf("%s still has %s of %d bytes", name, f.name, f.size)
 			}
 		}

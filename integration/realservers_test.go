@@ -105,7 +105,7 @@ func serverCommands(commands map[string]func(*testscript.TestScript, bool, []str
 	commands["tidy"] = tidy
 	commands["carried"] = carried
 	commands["flip"] = flip
-	commands["empty"] = empty
+	commands["noshards"] = noShards
 	commands["grown"] = grown
 	commands["twodays"] = twoDays
 	return commands
