@@ -27,6 +27,15 @@ packages: ## install what the demo needs, and more (Debian: git-annex, gnupg, op
 	fi
 	@sh integration/newer-git-annex.sh .cache/git-annex
 
+servers-deps: deps .cache/bin/versitygw .cache/bin/minio ## install what make integration-servers needs (Debian: nginx-light and its dav-ext, samba, vsftpd, syncthing; minio takes minutes to build)
+	@for c in nginx:nginx-light /usr/lib/nginx/modules/ngx_http_dav_ext_module.so:libnginx-mod-http-dav-ext smbd:samba vsftpd:vsftpd syncthing:syncthing; do \
+	  PATH="$$PATH:/usr/sbin" command -v $${c%%:*} >/dev/null || test -e $${c%%:*} || want="$$want $${c##*:}"; \
+	done; \
+	if [ -n "$$want" ]; then \
+	  printf '#!/bin/sh\nexit 101\n' >.cache/policy-rc.d; chmod +x .cache/policy-rc.d; \
+	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive POLICYRCD=$(CURDIR)/.cache/policy-rc.d apt-get install -y -q --no-install-recommends $$want; \
+	fi
+
 # Test servers, built apart from go.mod, which need not know what they need.
 TOOL = GOBIN=$(CURDIR)/.cache/bin go install -trimpath -ldflags '-s -w'
 .cache/bin/rclone:
@@ -34,6 +43,11 @@ TOOL = GOBIN=$(CURDIR)/.cache/bin go install -trimpath -ldflags '-s -w'
 .cache/bin/toxiproxy:
 	$(TOOL) github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 	mv .cache/bin/server $@
+
+.cache/bin/versitygw:
+	$(TOOL) github.com/versity/versitygw/cmd/versitygw@v1.8.0
+.cache/bin/minio:
+	$(TOOL) github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 
 demo: packages build ## show in a minute what it is for; leaves nothing behind
 	@PATH="$(CURDIR)/bin:$$PATH" sh integration/demo.sh
@@ -47,6 +61,10 @@ unit: ## unit tests with the race detector
 
 integration: build ## real git-annex, real binary, real servers
 	SHARDRAID_BIN=$(CURDIR)/bin go test -count 1 -timeout 25m ./integration
+
+SERVERS ?=
+integration-servers: servers-deps build ## the scripts over servers, with real ones: nginx, Samba, vsftpd, versitygw, MinIO, OpenSSH, syncthing (a part: SERVERS=each-samba/dies)
+	SHARDRAID_BIN=$(CURDIR)/bin SHARDRAID_SERVERS=yes SERVERS='$(SERVERS)' go test -count 1 -timeout 90m -v -run '^TestRealServers$$' ./integration
 
 N ?= 1000
 kills: build ## kill the real process $(N) times under the real git-annex (20 minutes to an hour; KILLS_SEED=... draws the same again)
@@ -102,5 +120,5 @@ clean: ## remove bin/
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-.PHONY: build install deps packages demo test unit integration check lint golden fuzz simulate interleave crashpoints mutants bench pipeline testremote kills clean help
+.PHONY: build install deps packages demo test unit integration integration-servers servers-deps check lint golden fuzz simulate interleave crashpoints mutants bench pipeline testremote kills clean help
 .DEFAULT_GOAL := build

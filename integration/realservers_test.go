@@ -106,6 +106,7 @@ func serverCommands(commands map[string]func(*testscript.TestScript, bool, []str
 	commands["carried"] = carried
 	commands["flip"] = flip
 	commands["noshards"] = noShards
+	commands["syncthing"] = syncthing
 	commands["grown"] = grown
 	commands["twodays"] = twoDays
 	return commands
