@@ -3,8 +3,12 @@ package backends
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -243,5 +247,21 @@ func TestFatalIsAnError(t *testing.T) {
 	}
 	if _, err := r.Put(ctx, "a", nil); err == nil || !strings.Contains(err.Error(), "bad certificate") {
 		t.Errorf("put: %v", err)
+	}
+}
+
+// A certificate that is refused is said to be the server's, and what to do.
+func TestRefusedCertificate(t *testing.T) {
+	for want, err := range map[string]error{
+		"renew the certificate": &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}},
+		"RCLONE_CA_CERT":        &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
+	} {
+		f, r := openOdd(t)
+		f.list = func(context.Context, string) (fs.DirEntries, error) {
+			return nil, fmt.Errorf("read metadata failed: %w", &url.Error{Op: "Propfind", URL: "https://host/dir", Err: err})
+		}
+		if _, err := r.List(ctx, ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("list: %v; want %q", err, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package backends
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"path"
 	"path/filepath"
@@ -166,3 +167,24 @@ func remedy(remote string) string {
 	}
 	return "rclone config reconnect " + quoteWord(section+":")
 }
+
+// aboutCertificate says what to do where a server's certificate is refused, "" where it is not.
+func aboutCertificate(err error) string {
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return "renew the certificate of the server, or set the clock of this machine"
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "if it is the right server, let RCLONE_CA_CERT name a file with the certificate of its authority"
+	}
+	return ""
+}
+
+// advised is an error with what to do about it.
+type advised struct {
+	cause  error
+	advice string
+}
+
+func (e *advised) Error() string { return say(e.cause) + ": " + e.advice }
+func (e *advised) Unwrap() error { return e.cause }
+func (e *advised) fit()          {}
