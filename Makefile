@@ -27,14 +27,8 @@ packages: ## install what the demo needs, and more (Debian: git-annex, gnupg, op
 	fi
 	@sh integration/newer-git-annex.sh .cache/git-annex
 
-servers-deps: deps .cache/bin/versitygw .cache/bin/minio ## install what make integration-servers needs (Debian: nginx-light and its dav-ext, samba, vsftpd, syncthing; minio takes minutes to build)
-	@for c in nginx:nginx-light /usr/lib/nginx/modules/ngx_http_dav_ext_module.so:libnginx-mod-http-dav-ext smbd:samba vsftpd:vsftpd syncthing:syncthing; do \
-	  PATH="$$PATH:/usr/sbin" command -v $${c%%:*} >/dev/null || test -e $${c%%:*} || want="$$want $${c##*:}"; \
-	done; \
-	if [ -n "$$want" ]; then \
-	  printf '#!/bin/sh\nexit 101\n' >.cache/policy-rc.d; chmod +x .cache/policy-rc.d; \
-	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive POLICYRCD=$(CURDIR)/.cache/policy-rc.d apt-get install -y -q --no-install-recommends $$want; \
-	fi
+servers-deps: deps .cache/bin/versitygw .cache/bin/minio ## install what make integration-servers needs (Debian packages, and minio, which takes minutes to build)
+	$(SUDO) sh integration/servers-deps.sh
 
 # Test servers, built apart from go.mod, which need not know what they need.
 TOOL = GOBIN=$(CURDIR)/.cache/bin go install -trimpath -ldflags '-s -w'
@@ -118,7 +112,7 @@ clean: ## remove bin/
 	rm -rf bin
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 22
 
 .PHONY: build install deps packages demo test unit integration integration-servers servers-deps check lint golden fuzz simulate interleave crashpoints mutants bench pipeline testremote kills clean help
 .DEFAULT_GOAL := build
