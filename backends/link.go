@@ -156,13 +156,18 @@ func (e *loginError) Error() string {
 func (e *loginError) Unwrap() error { return e.cause }
 func (e *loginError) fit()          {}
 
+// keyed are the types with a key of the user's, which rclone asks something when they are set up,
+// but no login.
+var keyed = map[string]bool{"s3": true, "storj": true, "tardigrade": true}
+
 // remedy is the command that renews the login of a remote, "" for a local directory.
 func remedy(remote string) string {
 	section, _, ok := strings.Cut(remote, ":")
 	if !ok || section == "" || filepath.IsAbs(remote) {
 		return ""
 	}
-	if info, err := fs.Find(SectionType(section)); err == nil && info.Config == nil {
+	kind := SectionType(section)
+	if info, err := fs.Find(kind); keyed[kind] || err == nil && info.Config == nil {
 		return "rclone config update " + quoteWord(section) + " ..." // has a password, or the like
 	}
 	return "rclone config reconnect " + quoteWord(section+":")

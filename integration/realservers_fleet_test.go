@@ -150,7 +150,7 @@ func listFiles(ts *testscript.TestScript, name string) (files []storedFile) {
 	return files
 }
 
-// flip: flip NAME N changes a byte in the middle of N shards on the disk of a
+// flip: flip NAME N changes a byte in the middle of N large shards on the disk of a
 // server.
 func flip(ts *testscript.TestScript, _ bool, args []string) {
 	left, err := strconv.Atoi(args[1])
@@ -158,7 +158,7 @@ func flip(ts *testscript.TestScript, _ bool, args []string) {
 	dir := reals(ts)[args[0]].dir
 	ts.Check(filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
 		inside, _ := filepath.Rel(dir, path) // minio keeps a file as a directory
-		if err != nil || info.IsDir() || left == 0 || !strings.Contains(inside, ".s.") {
+		if err != nil || info.IsDir() || left == 0 || info.Size() < 100000 || !strings.Contains(inside, ".s.") {
 			return err
 		}
 		data, err := os.ReadFile(path)
