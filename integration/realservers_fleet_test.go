@@ -252,3 +252,18 @@ func noShards(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 }
+
+// unreadable: unreadable NAME deletes the shards of a server that does not give
+// out what its disk has damaged (minio): shardraid takes it for a silent one
+// and rebuilds nothing until they are gone. Other kinds it leaves alone.
+func unreadable(ts *testscript.TestScript, _ bool, args []string) {
+	s := reals(ts)[args[0]]
+	if s.server.kind != "minio" {
+		return
+	}
+	cmd := exec.Command(tool(ts, "rclone"), "delete", "--include", "*.s.*", s.root())
+	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "RCLONE_CONFIG="+ts.Getenv("RCLONE_CONFIG"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		ts.Fatalf("rclone delete: %v\n%s", err, out)
+	}
+}

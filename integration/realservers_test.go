@@ -26,9 +26,9 @@ func fleetKinds() []string {
 	return []string{"openssh", "rclone-webdav", "rclone-s3", "rclone-sftp", "rclone-webdav", "rclone-s3"}
 }
 
-// TestServers runs the scripts over many kinds of servers with the cheap
-// kinds alone.
-func TestServers(t *testing.T) { runServers(t) }
+// TestServers runs the scripts over many kinds of servers with those kinds
+// that make deps has installed.
+func TestServers(t *testing.T) { runServers(t, "rclone-s3") }
 
 // TestRealServers runs them with real ones, and those that take longer, in
 // namespaces of its own: what a server leaves running or mounted ends with the
@@ -39,7 +39,9 @@ func TestRealServers(t *testing.T) {
 		t.Log("NOT RUN: make integration-servers runs it")
 	case "own":
 		t.Cleanup(printCosts)
-		runServers(t)
+		each := append(fleetKinds(), "rclone-webdav", "rclone-s3")
+		runServers(t, each...)
+		runEach(t, "cuts", "testdata/servers/cuts/*.txtar", each...)
 		t.Run("more", func(t *testing.T) { run(t, "testdata/servers/more/*.txtar") })
 		runEach(t, "full", "testdata/servers/full/*.txtar", "openssh", "nginx", "samba", "vsftpd", "versitygw", "rclone-webdav")
 	default:
@@ -48,10 +50,10 @@ func TestRealServers(t *testing.T) {
 }
 
 // runServers runs the scripts over a fleet, and those over one server of each
-// kind.
-func runServers(t *testing.T) {
+// of some kinds.
+func runServers(t *testing.T, each ...string) {
 	t.Run("fleet", func(t *testing.T) { run(t, "testdata/servers/*.txtar") })
-	runEach(t, "each", "testdata/servers/each/*.txtar", append(fleetKinds(), "rclone-webdav", "rclone-s3")...)
+	runEach(t, "each", "testdata/servers/each/*.txtar", each...)
 }
 
 // runEach runs scripts for each kind of servers, which KIND names.
@@ -105,6 +107,7 @@ func serverCommands(commands map[string]func(*testscript.TestScript, bool, []str
 	commands["tidy"] = tidy
 	commands["carried"] = carried
 	commands["flip"] = flip
+	commands["unreadable"] = unreadable
 	commands["noshards"] = noShards
 	commands["syncthing"] = syncthing
 	commands["grown"] = grown
