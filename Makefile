@@ -57,7 +57,7 @@ integration: build ## real git-annex, real binary, real servers
 	SHARDRAID_BIN=$(CURDIR)/bin go test -count 1 -timeout 25m ./integration
 
 SERVERS ?=
-integration-servers: servers-deps build ## the scripts over servers, with real ones: nginx, Samba, vsftpd, versitygw, MinIO, OpenSSH, syncthing (a part: SERVERS=each-samba/dies)
+integration-servers: servers-deps build ## the scripts over servers, with real ones: nginx, Samba, vsftpd, versitygw, MinIO, OpenSSH, syncthing (a part: SERVERS=each/samba)
 	SHARDRAID_BIN=$(CURDIR)/bin SHARDRAID_SERVERS=yes SERVERS='$(SERVERS)' go test -count 1 -timeout 90m -v -run '^TestRealServers$$' ./integration
 
 N ?= 1000

@@ -57,16 +57,15 @@ func runServers(t *testing.T, each ...string) {
 }
 
 // runEach runs scripts for each kind of servers, which KIND names.
-func runEach(t *testing.T, group, pattern string, names ...string) {
-	tried := map[string]bool{}
-	for _, name := range names {
-		if !tried[name] {
-			t.Run(group+"-"+name, func(t *testing.T) {
-				run(t, pattern, func(env *testscript.Env) { env.Setenv("KIND", name) })
+func runEach(t *testing.T, group, pattern string, kinds ...string) {
+	t.Run(group, func(t *testing.T) {
+		for _, kind := range kinds {
+			t.Run(kind, func(t *testing.T) {
+				t.Parallel()
+				run(t, pattern, func(env *testscript.Env) { env.Setenv("KIND", kind) })
 			})
 		}
-		tried[name] = true
-	}
+	})
 }
 
 // alone runs TestRealServers again, as the first process of its namespaces.
@@ -79,7 +78,7 @@ func alone(t *testing.T) {
 	if os.Getuid() != 0 {
 		args = append(args, "-U", "-r")
 	}
-	args = append(args, self, "-test.run="+only(t), "-test.v="+strconv.FormatBool(testing.Verbose()))
+	args = append(args, self, "-test.run="+only(t), "-test.v="+strconv.FormatBool(testing.Verbose()), "-test.timeout=90m", "-test.parallel=4") // most of it is waiting
 	cmd := exec.Command("unshare", args...)
 	cmd.Env = append(os.Environ(), wholeFleet+"=own")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -89,7 +88,7 @@ func alone(t *testing.T) {
 	}
 }
 
-// only returns what of TestRealServers is to be run.
+// only returns what of TestRealServers is to be run: SERVERS, or all.
 func only(t *testing.T) string {
 	if part := os.Getenv("SERVERS"); part != "" {
 		return "^" + t.Name() + "$/" + part
