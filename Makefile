@@ -37,6 +37,9 @@ packages: ## install what the demo needs, and more (Debian: git-annex, gnupg, op
 	fi
 	@sh integration/newer-git-annex.sh .cache/git-annex
 
+servers-deps: deps .cache/bin/versitygw .cache/bin/minio ## install what make integration-servers needs (Debian packages, and minio, which takes minutes to build)
+	$(SUDO) sh integration/servers-deps.sh
+
 # Test servers, built apart from go.mod, which need not know what they need.
 TOOL = GOBIN=$(CURDIR)/.cache/bin go install -trimpath -ldflags '-s -w'
 .cache/bin/rclone:
@@ -44,6 +47,11 @@ TOOL = GOBIN=$(CURDIR)/.cache/bin go install -trimpath -ldflags '-s -w'
 .cache/bin/toxiproxy:
 	$(TOOL) github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 	mv .cache/bin/server $@
+
+.cache/bin/versitygw:
+	$(TOOL) github.com/versity/versitygw/cmd/versitygw@v1.8.0
+.cache/bin/minio:
+	$(TOOL) github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 
 demo: packages build ## show in a minute what it is for; leaves nothing behind
 	@PATH="$(CURDIR)/bin:$$PATH" sh integration/demo.sh
@@ -60,6 +68,10 @@ integration: build ## real git-annex, real binary, real servers
 
 newer: build ## the same with the git-annex of Debian's backports (a quarter of an hour)
 	PATH="$(CURDIR)/.cache/git-annex/bin:$$PATH" SHARDRAID_BIN=$(CURDIR)/bin go test -count 1 -timeout 25m ./integration
+
+SERVERS ?=
+integration-servers: servers-deps build ## the scripts over servers, with real ones: nginx, Samba, vsftpd, versitygw, MinIO, OpenSSH, syncthing (a part: SERVERS=each/samba)
+	SHARDRAID_BIN=$(CURDIR)/bin SHARDRAID_SERVERS=yes SERVERS='$(SERVERS)' go test -count 1 -timeout 90m -v -run '^TestRealServers$$' ./integration
 
 N ?= 1000
 kills: build ## kill the real process $(N) times under the real git-annex (20 minutes to an hour; KILLS_SEED=... draws the same again)
@@ -115,7 +127,7 @@ clean: ## remove bin/ and dist/
 	rm -rf bin dist
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 22
 
-.PHONY: build install dist deps packages demo test unit integration newer check lint golden fuzz simulate interleave crashpoints mutants bench pipeline testremote kills clean help
+.PHONY: build install dist deps packages demo test unit integration newer integration-servers servers-deps check lint golden fuzz simulate interleave crashpoints mutants bench pipeline testremote kills clean help
 .DEFAULT_GOAL := build

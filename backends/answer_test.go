@@ -272,8 +272,10 @@ func TestRemedy(t *testing.T) {
 		"/mnt/a:b":         "",
 		":memory:bucket":   "",
 		"shardraid_mem:xy": "rclone config update shardraid_mem ...",
+		"shardraid_s3:xy":  "rclone config update shardraid_s3 ...",
 	} {
 		t.Setenv("RCLONE_CONFIG_SHARDRAID_MEM_TYPE", "memory")
+		t.Setenv("RCLONE_CONFIG_SHARDRAID_S3_TYPE", "s3")
 		if got := remedy(remote); got != want {
 			t.Errorf("%s: %q, want %q", remote, got, want)
 		}

@@ -3,8 +3,12 @@ package backends
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -202,6 +206,39 @@ func TestConnectOnce(t *testing.T) {
 	})
 }
 
+// S3 calls a file whatever rclone may not ask for: what is wrong shows when that is asked again.
+func TestGuessedFile(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		why  error // of the look for that file; nil: it is one
+		want string
+	}{
+		{"a wrong key", errors.New("https response error StatusCode: 403, api error Forbidden"), "StatusCode: 403"},
+		{"trouble", errors.New("https response error StatusCode: 500"), "StatusCode: 500"},
+		{"trouble that is over", fs.ErrorObjectNotFound, ""},
+		{"a file indeed", nil, fs.ErrorIsFile.Error()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			above, _ := openOdd(t)
+			above.newObject = func(_ context.Context, name string) (fs.Object, error) {
+				if name != "store" {
+					t.Errorf("looked for %q", name)
+				}
+				return nil, c.why
+			}
+			why := fs.ErrorIsFile
+			r := openWith(Options{Name: "x", Remote: "s3:bucket/dir/store"}, func(context.Context) (fs.Fs, error) {
+				defer func() { why = nil }()
+				return above, why
+			})
+			_, err := r.List(ctx, "")
+			if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || errors.Is(err, ErrNotFound)) {
+				t.Errorf("list: %v; want %q", err, c.want)
+			}
+		})
+	}
+}
+
 func TestFatalIsAnError(t *testing.T) {
 	f, r := openOdd(t)
 	f.put = func(context.Context, io.Reader, fs.ObjectInfo) (fs.Object, error) {
@@ -210,5 +247,21 @@ func TestFatalIsAnError(t *testing.T) {
 	}
 	if _, err := r.Put(ctx, "a", nil); err == nil || !strings.Contains(err.Error(), "bad certificate") {
 		t.Errorf("put: %v", err)
+	}
+}
+
+// A certificate that is refused is said to be the server's, and what to do.
+func TestRefusedCertificate(t *testing.T) {
+	for want, err := range map[string]error{
+		"renew the certificate": &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}},
+		"RCLONE_CA_CERT":        &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
+	} {
+		f, r := openOdd(t)
+		f.list = func(context.Context, string) (fs.DirEntries, error) {
+			return nil, fmt.Errorf("read metadata failed: %w", &url.Error{Op: "Propfind", URL: "https://host/dir", Err: err})
+		}
+		if _, err := r.List(ctx, ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("list: %v; want %q", err, want)
+		}
 	}
 }

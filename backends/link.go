@@ -2,6 +2,9 @@ package backends
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -58,9 +61,13 @@ func (r *Rclone) connected(ctx context.Context) (*link, error) {
 func (r *Rclone) connect(a *attempt) {
 	f, err := call(context.Background(), r, func(ctx context.Context, _ *Job) (fs.Fs, error) {
 		// Some backends keep this context for refreshing their tokens: it must not end with the call.
-		f, err := r.newFs(context.WithoutCancel(ctx))
+		ctx = context.WithoutCancel(ctx)
+		f, err := r.newFs(ctx)
+		if f != nil && errors.Is(err, fs.ErrorIsFile) {
+			f, err = r.guessed(ctx, f)
+		}
 		if err != nil {
-			return nil, err // rclone returns an Fs as well when the path is a file
+			return nil, err
 		}
 		return f, nil
 	})
@@ -71,6 +78,22 @@ func (r *Rclone) connect(a *attempt) {
 	r.making = nil
 	r.mu.Unlock()
 	close(a.over)
+}
+
+// guessed is for where rclone calls the path a file, of which it returns what is above. On S3
+// (rclone v1.76, backend/s3) it only guesses so of whatever it may not ask for: a wrong key would
+// look like a wrong path.
+func (r *Rclone) guessed(ctx context.Context, above fs.Fs) (fs.Fs, error) {
+	name := path.Base(r.remote)
+	name = name[strings.LastIndexByte(name, ':')+1:] // section:name
+	switch _, err := find(ctx, above, name); err {
+	case nil:
+		return nil, fs.ErrorIsFile
+	case ErrNotFound: // no file, and what was wrong is over
+		return r.newFs(ctx)
+	default:
+		return nil, err
+	}
 }
 
 // drop lets a connection go when its last user has left. A throttled one must go, since rclone
@@ -133,14 +156,40 @@ func (e *loginError) Error() string {
 func (e *loginError) Unwrap() error { return e.cause }
 func (e *loginError) fit()          {}
 
+// keyed are the types with a key of the user's, which rclone asks something when they are set up,
+// but no login.
+var keyed = map[string]bool{"s3": true, "storj": true, "tardigrade": true}
+
 // remedy is the command that renews the login of a remote, "" for a local directory.
 func remedy(remote string) string {
 	section, _, ok := strings.Cut(remote, ":")
 	if !ok || section == "" || filepath.IsAbs(remote) {
 		return ""
 	}
-	if info, err := fs.Find(SectionType(section)); err == nil && info.Config == nil {
+	kind := SectionType(section)
+	if info, err := fs.Find(kind); keyed[kind] || err == nil && info.Config == nil {
 		return "rclone config update " + quoteWord(section) + " ..." // has a password, or the like
 	}
 	return "rclone config reconnect " + quoteWord(section+":")
 }
+
+// aboutCertificate says what to do where a server's certificate is refused, "" where it is not.
+func aboutCertificate(err error) string {
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return "renew the certificate of the server, or set the clock of this machine"
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "if it is the right server, let RCLONE_CA_CERT name a file with the certificate of its authority"
+	}
+	return ""
+}
+
+// advised is an error with what to do about it.
+type advised struct {
+	cause  error
+	advice string
+}
+
+func (e *advised) Error() string { return say(e.cause) + ": " + e.advice }
+func (e *advised) Unwrap() error { return e.cause }
+func (e *advised) fit()          {}

@@ -152,6 +152,8 @@ func once[T any](ctx context.Context, r *Rclone, verb string,
 	o, named := judge(ctx, verb, err)
 	if o == down && isLogin(err, true) {
 		err = &loginError{err, remedy(r.remote)}
+	} else if advice := aboutCertificate(err); advice != "" {
+		err = &advised{err, advice}
 	}
 	until := r.gate.leave(p, o, named, err)
 	if o == slowed {

@@ -74,7 +74,7 @@ func needed(t *testing.T) (bin string) {
 	return bin
 }
 
-func run(t *testing.T, pattern string) {
+func run(t *testing.T, pattern string, more ...func(*testscript.Env)) {
 	bin := needed(t)
 	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
@@ -82,17 +82,17 @@ func run(t *testing.T, pattern string) {
 	}
 	testscript.Run(t, testscript.Params{
 		Files: files,
-		Setup: func(env *testscript.Env) error { return setup(env, bin) },
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+		Setup: func(env *testscript.Env) error { return setup(env, bin, more...) },
+		Cmds: serverCommands(map[string]func(*testscript.TestScript, bool, []string){
 			"layout": writeLayout, "random": random, "damage": damage, "holders": holders, "peak": peak, "sftpd": sftpd, "gpgkey": gpgKey, "killremote": killRemote,
 			"nothingshared": nothingShared, "nosecrets": noSecrets, "tmpfs": tmpfs, "fill": fill, "await": await, "serve": serve, "toxic": toxic,
-		},
+		}),
 	})
 }
 
 const gitConfig = "[user]\n\tname = test\n\temail = test@example.com\n[init]\n\tdefaultBranch = main\n[annex]\n\tretry = 0\n\tforward-retry = 0\n"
 
-func setup(env *testscript.Env, bin string) error {
+func setup(env *testscript.Env, bin string, more ...func(*testscript.Env)) error {
 	home := filepath.Join(env.WorkDir, "home")
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return err
@@ -113,6 +113,10 @@ func setup(env *testscript.Env, bin string) error {
 		exec.Command("chmod", "-R", "u+w", env.WorkDir).Run()
 	})
 	env.Values[serversKey{}] = map[string]*server{}
+	env.Values[realsKey{}] = map[string]*realServer{}
+	for _, f := range more {
+		f(env)
+	}
 	env.Setenv("HOME", home)
 	env.Setenv("GNUPGHOME", gnupg)
 	env.Setenv("RCLONE_CONFIG", filepath.Join(home, "rclone.conf"))

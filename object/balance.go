@@ -303,7 +303,7 @@ func (b *Balance) choose(r *relocation, segment int, src source) (int, error) {
 	if !drain && 2*b.over[from] < size {
 		return -1, nil
 	}
-	takers := r.store.takers(r.v, r.inc, segment, src.shard, map[int]bool{from: true})
+	takers, _ := r.store.takers(r.v, r.inc, segment, src.shard, map[int]bool{from: true})
 	if len(takers) == 0 {
 		if drain {
 			return -1, errNoTaker

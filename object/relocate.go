@@ -216,7 +216,7 @@ func (r *relocation) takeBack(ctx context.Context, batch []relocated) {
 // or the next in the object's order that has no shard of the segment, within
 // the domain's share. It returns -1 where there is none.
 func (s *Store) target(v *view, inc *incarnation, segment, shard int, not map[int]bool) int {
-	takers := s.takers(v, inc, segment, shard, not)
+	takers, _ := s.takers(v, inc, segment, shard, not)
 	if len(takers) == 0 {
 		return -1
 	}
@@ -233,15 +233,21 @@ func (s *Store) target(v *view, inc *incarnation, segment, shard int, not map[in
 }
 
 // takers are the backends that may take a shard: active, with room, without
-// another shard of the segment, and of a domain that may have one more.
-func (s *Store) takers(v *view, inc *incarnation, segment, shard int, not map[int]bool) (indexes []int) {
+// another shard of the segment, and of a domain that may have one more. Full are
+// those that lack room alone.
+func (s *Store) takers(v *view, inc *incarnation, segment, shard int, not map[int]bool) (indexes []int, full []Cause) {
 	crowded, perDomain := s.around(inc, segment, shard)
 	for i, b := range s.pool {
-		if b.State == layout.Active && v.errs[i] == nil && !not[i] && !crowded[i] && perDomain[b.Domain] < s.parity && b.hasRoom(shardSize(inc.manifest, segment)) {
-			indexes = append(indexes, i)
+		if b.State != layout.Active || v.errs[i] != nil || not[i] || crowded[i] || perDomain[b.Domain] >= s.parity {
+			continue
 		}
+		if err := b.noRoom(shardSize(inc.manifest, segment)); err != nil {
+			full = append(full, Cause{b.Name, err})
+			continue
+		}
+		indexes = append(indexes, i)
 	}
-	return indexes
+	return indexes, full
 }
 
 // around says where records name other shards of a segment, and they are there,

@@ -204,6 +204,8 @@ func (r *relocation) place(ctx context.Context, segment, shard int, data []byte,
 			}
 		}
 		if to < 0 {
+			_, full := r.store.takers(r.v, r.inc, segment, shard, not)
+			e.Causes = append(e.Causes, full...)
 			return e
 		}
 		err := r.put(ctx, segment, shard, data, to, instead...)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"testing"
 
 	"shardraid/backends"
@@ -73,5 +74,17 @@ func TestRoomForRecords(t *testing.T) {
 	b.stored(1, backends.ErrFull)
 	if b.hasRoom(0) || !b.hasRoom(forRecords) {
 		t.Error("one that said it is full gets shards")
+	}
+}
+
+// A repair that finds no room says which backends are full.
+func TestRepairNamesTheFull(t *testing.T) {
+	r := newRig(t, 2, 1, 3)
+	r.mustPut(testKey, bytesOf(1, 5000))
+	r.lose(0, testKey, manifest.KindShard)
+	r.pool[0].stored(1, backends.ErrFull)
+	_, err := r.Repair(ctx, testKey, RepairOptions{}, r.job())
+	if !errors.Is(err, backends.ErrFull) || !strings.Contains(err.Error(), ": "+r.pool[0].Name+": ") {
+		t.Errorf("repair: %v", err)
 	}
 }
