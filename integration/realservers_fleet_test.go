@@ -3,7 +3,6 @@ package integration
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -160,20 +159,5 @@ func twoDays(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, file := range files {
 		text := regexp.MustCompile(`"first":"[^"]*"`).ReplaceAllString(ts.ReadFile(file), `"first":"2020-01-01T00:00:00Z"`)
 		ts.Check(os.WriteFile(file, []byte(text), 0o600))
-	}
-}
-
-// unreadable: unreadable NAME deletes the shards of a server that does not give
-// out what its disk has damaged (minio): shardraid takes it for a silent one
-// and rebuilds nothing until they are gone. Other kinds it leaves alone.
-func unreadable(ts *testscript.TestScript, _ bool, args []string) {
-	s := reals(ts)[args[0]]
-	if s.server.kind != "minio" {
-		return
-	}
-	cmd := exec.Command(tool(ts, "rclone"), "delete", "--include", "*.s.*", s.root())
-	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "RCLONE_CONFIG="+ts.Getenv("RCLONE_CONFIG"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		ts.Fatalf("rclone delete: %v\n%s", err, out)
 	}
 }

@@ -106,7 +106,6 @@ func serverCommands(commands map[string]func(*testscript.TestScript, bool, []str
 	commands["tidy"] = tidy
 	commands["carried"] = carried
 	commands["flip"] = flip
-	commands["unreadable"] = unreadable
 	commands["noshards"] = noShards
 	commands["syncthing"] = syncthing
 	commands["grown"] = grown

@@ -131,11 +131,11 @@ func (r *relocation) repairSegment(ctx context.Context, i int, missing []int, de
 	if len(missing) == 0 && !deep {
 		return nil
 	}
-	want := m.Data
-	if deep {
-		want = f.code.Shards()
+	read := f.readAll
+	if !deep {
+		read = func(ctx context.Context) error { return f.read(ctx, m.Data) }
 	}
-	if err := f.read(ctx, want); err != nil && (f.count() < m.Data || ctx.Err() != nil) {
+	if err := read(ctx); err != nil && (f.count() < m.Data || ctx.Err() != nil) {
 		return err
 	}
 	instead := map[int][]place{} // damaged copies, by shard
@@ -148,9 +148,7 @@ func (r *relocation) repairSegment(ctx context.Context, i int, missing []int, de
 	}
 	if deep {
 		for _, src := range f.unread {
-			if !f.have[src.shard] {
-				return fmt.Errorf("segment %d: shard %d on %s is there and cannot be read: try again, or give the backend up", i, src.shard, s.pool[src.at.backend].Name)
-			}
+			return fmt.Errorf("segment %d: shard %d on %s is there and cannot be read: try again, or give the backend up", i, src.shard, s.pool[src.at.backend].Name)
 		}
 	}
 	if len(missing) == 0 {

@@ -219,16 +219,6 @@ func TestRepairFromFalseShard(t *testing.T) {
 	}
 }
 
-// A deep repair that could not read a shard says so.
-func TestDeepRepairReadsAll(t *testing.T) {
-	r := newRig(t, 2, 1, 3)
-	r.mustPut(testKey, bytesOf(1, 5000))
-	r.faulty[1].Add(backendtest.Fault{Op: "get", Match: r.is(manifest.KindShard), Do: backendtest.ErrorInstead(errDown)})
-	if _, err := r.Repair(ctx, testKey, RepairOptions{Deep: true}, r.job()); err == nil {
-		t.Error("all is well, and a shard could not be read")
-	}
-}
-
 // stray turns a shard into a copy on another backend that nobody has named, as
 // path there.
 func (r *rig) stray() (from, free int, path string) {

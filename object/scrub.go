@@ -128,12 +128,12 @@ func (s *Store) scrubSegment(ctx context.Context, v *view, inc *incarnation, i i
 		return err
 	}
 	defer release()
-	f.read(ctx, f.code.Shards()) // what is missing shows in the listing
+	f.readAll(ctx) // what is missing shows in the listing
 	for _, src := range f.spoiled {
 		found.damaged[src.at] = true
 	}
 	for _, src := range f.unread {
-		found.unread[src.at] = !f.have[src.shard]
+		found.unread[src.at] = true
 	}
 	found.checked += f.count() + len(f.spoiled)
 	if ctx.Err() != nil {
