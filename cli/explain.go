@@ -21,6 +21,9 @@ func (a *app) explainCommand() *cobra.Command {
 		Use: "explain KEY", Short: "where is a file, what brings it back, and what are the odds?", Args: cobra.ExactArgs(1),
 		Long: "Shows what every backend has of the file with this key, of which backends a restore needs how many, and how likely the file is lost if accounts die before anything is replaced. It goes by what backends list and reads the copies of the manifest. git annex lookupkey FILE tells the key of a file.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !isKey(args[0]) {
+				return noKey(args[0])
+			}
 			return a.onPool(cmd, func(pool *clone.Pool) error {
 				e, err := pool.Explain(cmd.Context(), args[0], a.job(cmd))
 				if err != nil {

@@ -76,6 +76,9 @@ Prints a line for each file that was not whole: key, what became of it; with a t
 }
 
 func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.RepairOptions, hashes, dryRun bool) error {
+	if err := pool.Named(slices.Concat(o.Lost, o.Emptied)...); err != nil {
+		return err
+	}
 	findings, err := a.scrub(cmd, pool, keys, object.ScrubOptions{Deep: o.Deep, Hashes: hashes}, false, false)
 	if err != nil {
 		return err
@@ -110,7 +113,7 @@ func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o obje
 	}
 	note(cmd, "%d of %d files were whole; of the others: %s", len(findings)-len(bad), len(findings), tally(after))
 	if len(notWhole(after)) > 0 {
-		return errors.New("not everything is whole: run it again when the backends answer that still exist, or name those that do not with --lost")
+		return errors.New("not everything is whole: run it again when the backends answer that still exist; name those that do not with --lost, and those that answer and have really lost what they had with --emptied")
 	}
 	return nil
 }
@@ -120,6 +123,11 @@ func (a *app) repair(cmd *cobra.Command, pool *clone.Pool, keys []string, o obje
 // was whole then, and was not stored again, is only looked at by size.
 func (a *app) scrub(cmd *cobra.Command, pool *clone.Pool, keys []string, o object.ScrubOptions, resume, anew bool) (findings []object.Finding, err error) {
 	began, all := time.Now(), len(keys) == 0
+	for _, key := range keys {
+		if !isKey(key) {
+			return nil, noKey(key)
+		}
+	}
 	if all {
 		if err := pool.List(cmd.Context(), a.job(cmd), func(l object.Listed) { keys = append(keys, l.Key) }); err != nil {
 			return nil, err
@@ -183,6 +191,9 @@ func depth(findings []object.Finding, o object.ScrubOptions) string {
 		checked, shards = checked+f.Health.Checked, shards+f.Health.Shards
 	}
 	text := fmt.Sprintf("; %d of %d shards were compared by hash or read", checked, shards)
+	if checked < shards && o.Sample == 0 && !o.Deep {
+		text += " (of the others no hash is known: --sample or --deep reads them)"
+	}
 	if p := o.Sample; p > 0 && p < 1 && !o.Deep {
 		text += fmt.Sprintf("; of those without a hash a sample: damage to %.0f of them would have shown with 95 %%", math.Ceil(math.Log(0.05)/math.Log(1-p)))
 	}
@@ -252,6 +263,9 @@ func (a *app) gcCommand() *cobra.Command {
 		Long: `Deletes the files of which nothing is needed any more: what was removed, or was stored again, while a backend was away, and what a store that died has left. The last is deleted 48 hours after this clone saw it first: run it again then. Every backend that is not named with --lost must answer.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.onPool(cmd, func(pool *clone.Pool) error {
+				if err := pool.Named(o.Lost...); err != nil {
+					return err
+				}
 				keys, err := annexKeys(cmd.Context())
 				if err != nil {
 					return err

@@ -225,6 +225,9 @@ func (o *initOptions) ask(cmd *cobra.Command) ([]string, error) {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", a.section, a.kind, o.backend(a.section).Domain, free, trouble)
 	}
 	t.Flush()
+	if left := leftOut(); len(left) > 0 {
+		show(cmd, "left out, since they lie on a section or a disk that may be in use already: "+strings.Join(left, ", ")+"; --account takes them")
+	}
 	if len(answer) == 0 {
 		return nil, errors.New("no section of your rclone.conf answers: make one for each account with rclone config, or name folders with --account /PATH")
 	}
@@ -240,6 +243,17 @@ func (o *initOptions) ask(cmd *cobra.Command) ([]string, error) {
 		return words, nil
 	}
 	return answer, nil
+}
+
+// leftOut are the sections that are not proposed.
+func leftOut() (names []string) {
+	sections, _ := backends.Sections() // findAccounts has told of an error
+	for _, name := range sections {
+		if slices.Contains(wrappers, backends.SectionType(name)) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // patience is how long an account may take to say how much is free.

@@ -78,8 +78,8 @@ func (a *app) getCommand() *cobra.Command {
 				if info, statErr := os.Stat(file); missing != nil && statErr == nil && info.Size() == 0 {
 					os.Remove(file)
 				}
-				if errors.Is(err, object.ErrAbsent) && !strings.Contains(args[0], "--") {
-					return fmt.Errorf("%q is no key of git-annex: git annex lookupkey FILE tells the key of a file, shardraid list those that are stored", args[0])
+				if errors.Is(err, object.ErrAbsent) && !isKey(args[0]) {
+					return noKey(args[0])
 				}
 				return fmt.Errorf("get %s: %w", args[0], err)
 			})
@@ -166,4 +166,12 @@ func (a *app) job(cmd *cobra.Command) *object.Job {
 		Info:     say,
 		Damaged:  func(backend, what string) { say("backend " + backend + ": damaged " + what + "; using the others") },
 	}
+}
+
+// isKey reports whether a text may be a key of git-annex, which have BACKEND,
+// fields, and two dashes before the name.
+func isKey(text string) bool { return strings.Contains(text, "--") }
+
+func noKey(text string) error {
+	return fmt.Errorf("%q is no key of git-annex: git annex lookupkey FILE tells the key of a file, shardraid list those that are stored", text)
 }

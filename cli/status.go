@@ -182,7 +182,7 @@ func (s *status) trouble() error {
 		}
 	}
 	if len(silent) > 0 {
-		return fmt.Errorf("backends do not answer: %s", strings.Join(silent, ", "))
+		return fmt.Errorf("backends do not answer: %s; what will not come back gets state: off in the layout, then shardraid repair --lost NAME", strings.Join(silent, ", "))
 	}
 	return nil
 }

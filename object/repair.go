@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"shardraid/erasure"
 	"shardraid/layout"
@@ -65,12 +66,22 @@ func (s *Store) repair(ctx context.Context, id vault.ObjectID, o RepairOptions, 
 	return Health{}, why
 }
 
+// Named returns an error unless there are backends of these names.
+func (s *Store) Named(names ...string) error {
+	_, err := s.named(names)
+	return err
+}
+
 // named returns the indexes of backends by their names.
 func (s *Store) named(names []string) (indexes []int, err error) {
 	for _, name := range names {
 		i := slices.IndexFunc(s.pool, func(b *member) bool { return b.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("no backend is called %s in the layout", name)
+			var all []string
+			for _, b := range s.pool {
+				all = append(all, b.Name)
+			}
+			return nil, fmt.Errorf("no backend is called %s in the layout, which has %s", name, strings.Join(all, ", "))
 		}
 		indexes = addBackend(indexes, i)
 	}

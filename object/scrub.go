@@ -172,6 +172,9 @@ func (s *Store) health(v *view, inc *incarnation, damaged, unread map[place]bool
 		h.Copies = min(h.Copies, len(moves[0].holders))
 	}
 	h.Spare = min(h.Spare, h.Copies-1)
+	if s.quorum(v, nil) != nil { // they may also have the records that say where shards are now
+		h.Lost = false
+	}
 	return h
 }
 

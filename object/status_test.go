@@ -58,7 +58,7 @@ func TestStatus(t *testing.T) {
 	for i := range 3 {
 		r.faulty[i].Down(errDown)
 	}
-	if st, err = r.Status(ctx, r.job()); err != nil || st.Unsure == nil {
+	if st, err = r.Status(ctx, r.job()); err != nil || st.Unsure == nil || st.Lost > 0 {
 		t.Errorf("more than m are down: %v, %+v", err, st)
 	}
 }

@@ -69,7 +69,7 @@ func (s *Store) surveyMarkers(ctx context.Context, b *member, c Claim, entries [
 				return ours, foreign, errMarker
 			}
 		case id != b.ID:
-			return ours, foreign, fmt.Errorf("%s is the place of another backend of this remote (id %s): keep its name and remote together; names can be used again in a second apply", b.Remote, id)
+			return ours, foreign, fmt.Errorf("%s is the place of another backend of this remote (id %s): keep its name and remote together; names can be used again in a second apply; where that backend has left the layout, name another folder, or delete this one", b.Remote, id)
 		case e.Name == b.marker && hash == s.layout.Hash:
 			ours, g.marked = true, true
 		case !c.follows(hash):
