@@ -143,11 +143,6 @@ func (g *gate) leave(p pass, o outcome, named time.Duration, err error) (quiet t
 	switch o {
 	case answered, locked, slowed:
 		g.contact.Answered = time.Now()
-	case failed, down:
-		g.contact.Failed, g.contact.Failure = time.Now(), say(err)
-	}
-	switch o {
-	case answered, locked, slowed:
 		g.failures, g.cause, g.rest = 0, nil, 0
 		if o == slowed {
 			g.slow(p, named, err)
@@ -155,6 +150,7 @@ func (g *gate) leave(p pass, o outcome, named time.Duration, err error) (quiet t
 			g.pause = 0
 		}
 	case failed, down:
+		g.contact.Failed, g.contact.Failure = time.Now(), say(err)
 		if p.failures == g.failures { // what fails at one time counts once
 			g.failures++
 		}

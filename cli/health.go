@@ -155,10 +155,11 @@ func (a *app) scrub(cmd *cobra.Command, pool *clone.Pool, keys []string, o objec
 		began = stopped.Began
 		note(cmd, "going on with the scrub of %s, which found %d of %d files whole", when(began), len(was), len(keys))
 		err = look(was, object.ScrubOptions{}, func(f object.Finding) bool {
-			if !stopped.Was(f) {
+			same := stopped.Was(f)
+			if !same {
 				rest = append(rest, f.Key)
 			}
-			return stopped.Was(f)
+			return same
 		})
 	}
 	if err == nil {

@@ -26,6 +26,8 @@ type initOptions struct {
 	accounts     []string // SECTION[:PATH] or /PATH, each with @DOMAIN or without
 	data, parity int
 	yes          bool
+
+	asked []account // who was asked how much is free
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -113,13 +115,14 @@ func (o *initOptions) limit(cmd *cobra.Command, list []layout.Backend) {
 			plans[b.Section()] = p
 		}
 	}
-	var accounts []account
-	for section := range plans {
-		accounts = append(accounts, account{section: section})
+	if o.asked == nil {
+		for section := range plans {
+			o.asked = append(o.asked, account{section: section})
+		}
+		askFree(cmd.Context(), o.asked)
 	}
-	askFree(cmd.Context(), accounts)
 	free := map[string]int64{}
-	for _, a := range accounts {
+	for _, a := range o.asked {
 		if a.err == nil {
 			free[a.section] = a.free
 		}
@@ -203,10 +206,11 @@ type account struct {
 
 // ask lists the sections that could be used, and asks which shall be.
 func (o *initOptions) ask(cmd *cobra.Command) ([]string, error) {
-	accounts, err := findAccounts(cmd.Context())
+	accounts, left, err := findAccounts(cmd.Context())
 	if err != nil {
 		return nil, err
 	}
+	o.asked = accounts
 	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "section\ttype\tdomain\tfree\t")
 	var answer []string
@@ -225,7 +229,7 @@ func (o *initOptions) ask(cmd *cobra.Command) ([]string, error) {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", a.section, a.kind, o.backend(a.section).Domain, free, trouble)
 	}
 	t.Flush()
-	if left := leftOut(); len(left) > 0 {
+	if len(left) > 0 {
 		show(cmd, "left out, since they lie on a section or a disk that may be in use already: "+strings.Join(left, ", ")+"; --account takes them")
 	}
 	if len(answer) == 0 {
@@ -245,33 +249,25 @@ func (o *initOptions) ask(cmd *cobra.Command) ([]string, error) {
 	return answer, nil
 }
 
-// leftOut are the sections that are not proposed.
-func leftOut() (names []string) {
-	sections, _ := backends.Sections() // findAccounts has told of an error
-	for _, name := range sections {
-		if slices.Contains(wrappers, backends.SectionType(name)) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // patience is how long an account may take to say how much is free.
 const patience = 20 * time.Second
 
-// findAccounts asks all sections at once how much is free.
-func findAccounts(ctx context.Context) (list []account, err error) {
+// findAccounts asks all sections at once how much is free, but for those that lie
+// on others, which it names.
+func findAccounts(ctx context.Context) (list []account, left []string, err error) {
 	sections, err := backends.Sections()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, name := range sections {
-		if kind := backends.SectionType(name); !slices.Contains(wrappers, kind) {
+		if kind := backends.SectionType(name); slices.Contains(wrappers, kind) {
+			left = append(left, name)
+		} else {
 			list = append(list, account{section: name, kind: kind})
 		}
 	}
 	askFree(ctx, list)
-	return list, nil
+	return list, left, nil
 }
 
 // askFree asks accounts at once how much is free.

@@ -136,15 +136,8 @@ func toxicAny(ts *testscript.TestScript, neg bool, args []string) {
 	if s == nil || args[1] == "off" {
 		return
 	}
-	attributes := map[string]int{}
-	for _, arg := range args[3:] {
-		name, text, _ := strings.Cut(arg, "=")
-		n, err := strconv.Atoi(text)
-		ts.Check(err)
-		attributes[name] = n
-	}
 	for port := s.data; port < s.data+s.kind.ports; port++ {
-		s.proxy.order(ts, "POST", fmt.Sprintf("/proxies/data%d/toxics", port), map[string]any{"name": args[1] + args[2], "type": args[1], "stream": args[2], "attributes": attributes})
+		s.proxy.disturb(ts, fmt.Sprint("data", port), args[1:])
 	}
 }
 

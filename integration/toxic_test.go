@@ -3,7 +3,6 @@ package integration
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
@@ -72,12 +71,17 @@ func toxic(ts *testscript.TestScript, _ bool, args []string) {
 		p.order(ts, "POST", "/reset", nil)
 		return
 	}
+	p.disturb(ts, "way", args[1:])
+}
+
+// disturb adds a toxic to one of the proxy's ways: TYPE STREAM [ATTRIBUTE=N…].
+func (p *proxy) disturb(ts *testscript.TestScript, way string, args []string) {
 	attributes := map[string]int{}
-	for _, arg := range args[3:] {
+	for _, arg := range args[2:] {
 		name, text, _ := strings.Cut(arg, "=")
 		n, err := strconv.Atoi(text)
 		ts.Check(err)
 		attributes[name] = n
 	}
-	p.order(ts, "POST", "/proxies/way/toxics", map[string]any{"name": fmt.Sprint(args[1], args[2]), "type": args[1], "stream": args[2], "attributes": attributes})
+	p.order(ts, "POST", "/proxies/"+way+"/toxics", map[string]any{"name": args[0] + args[1], "type": args[0], "stream": args[1], "attributes": attributes})
 }

@@ -180,7 +180,7 @@ func (c *collection) idle(id vault.ObjectID, dirs []map[string][]file) bool {
 			if only.IsZero() {
 				only = f.Incarnation
 			}
-			if f.Incarnation != only || f.Kind == manifest.KindTombstone || f.Kind == manifest.KindDoom {
+			if f.Incarnation != only || f.verdict() {
 				return false
 			}
 			at := shardID{f.Segment, f.Shard}

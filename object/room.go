@@ -114,6 +114,9 @@ func (b *member) hold(bytes int64) {
 
 // stored notes how a put of a shard ended.
 func (b *member) stored(size int, err error) {
+	if err == nil {
+		b.count(int64(size))
+	}
 	b.room.mu.Lock()
 	defer b.room.mu.Unlock()
 	if err == nil {

@@ -145,7 +145,6 @@ func (s *Store) putShard(ctx context.Context, m *manifest.Manifest, segment, sha
 		b.stored(len(data), err)
 		switch {
 		case err == nil:
-			b.count(int64(len(data)))
 			end(nil)
 			return manifest.Shard{Backend: b.ID, Copy: name.Copy, Hash: hash}, nil
 		case ctx.Err() != nil:
