@@ -17,13 +17,12 @@ import (
 	"github.com/rclone/rclone/fs/config"
 	"github.com/rclone/rclone/fs/config/configfile"
 	"github.com/rclone/rclone/fs/fshttp"
-	"github.com/rclone/rclone/fs/log"
 	"github.com/rclone/rclone/lib/atexit"
 )
 
 // Setup makes rclone usable as a library inside a process that speaks a protocol on stdin and
 // stdout: it asks nothing, prints nothing but critical errors to stderr (RCLONE_LOG_LEVEL may
-// raise that), and handles no signals. It is called once, before Open.
+// raise that; see LogTo), and handles no signals. It is called once, before Open.
 //
 // It reads rclone.conf. Not being able to is no error yet, since local directories need none:
 // CheckSections tells.
@@ -35,10 +34,7 @@ func Setup() error {
 	ci.LowLevelRetries = 3
 	ci.ConnectTimeout = fs.Duration(15 * time.Second)
 	ci.Timeout = fs.Duration(60 * time.Second)
-	if os.Getenv("RCLONE_LOG_LEVEL") == "" {
-		ci.LogLevel = fs.LogLevelCritical
-	}
-	log.Handler.SetLevel(fs.LogLevelToSlog(ci.LogLevel))
+	logFrom(stderrLevel())
 	if err := checkTLS(ci); err != nil {
 		return err
 	}

@@ -29,6 +29,10 @@ func child() int {
 	if err := Setup(); err != nil {
 		return report(err)
 	}
+	if os.Getenv("SHARDRAID_LOG") != "" {
+		logged()
+		return 0
+	}
 	remotes := []string{os.Getenv("SHARDRAID_DIR")}
 	answer := CheckSections(sections, nil)
 	if answer == nil {
@@ -46,6 +50,18 @@ func child() int {
 		fs.ConfigFileSet(sections[0], "token", fmt.Sprint("fresh", n+1)) //nolint:errcheck
 	}
 	return report(answer)
+}
+
+// logged has rclone log a line of each level, and answers what LogTo told of them.
+func logged() {
+	var heard []string
+	LogTo(func(line string) { heard = append(heard, line[strings.LastIndex(line, " ")+1:]) })
+	fs.Debugf(nil, "debug")
+	fs.Infof(nil, "info")
+	fs.Logf(nil, "notice")
+	fs.Errorf(nil, "error")
+	fs.LogLevelPrintf(fs.LogLevelCritical, nil, "critical")
+	fmt.Fprintln(os.Stderr, "answer:", heard)
 }
 
 // configIn runs child and returns its answer.
@@ -237,6 +253,40 @@ func TestAdviceIsNoCommand(t *testing.T) {
 		err := CheckSections([]string{"my-account"}, map[string]string{"my-account": kind})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "rm -r") {
 			t.Errorf("%q: %v", kind, err)
+		}
+	}
+}
+
+func TestLogTo(t *testing.T) {
+	for _, c := range []struct{ level, heard, stderr string }{
+		{"", "[notice error critical]", "critical"},
+		{"ERROR", "[notice error critical]", "error critical"},
+		{"DEBUG", "[debug info notice error critical]", "debug info notice error critical"},
+	} {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "SHARDRAID_CHILD= ", "SHARDRAID_LOG=yes", "RCLONE_CONFIG="+write(t, []byte(plain)), "GORACE=atexit_sleep_ms=0")
+		if c.level != "" {
+			cmd.Env = append(cmd.Env, "RCLONE_LOG_LEVEL="+c.level)
+		}
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil || len(out) > 0 {
+			t.Fatalf("child: %v, stdout %q\n%s", err, out, &stderr)
+		}
+		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
+		if want := "answer: " + c.heard; lines[len(lines)-1] != want {
+			t.Errorf("RCLONE_LOG_LEVEL=%s: %s, want %s", c.level, lines[len(lines)-1], want)
+		}
+		var printed []string
+		for _, line := range lines[:len(lines)-1] {
+			word := line[strings.LastIndex(line, " ")+1:]
+			if strings.Contains("debug info notice error critical", word) {
+				printed = append(printed, word)
+			}
+		}
+		if got := strings.Join(printed, " "); got != c.stderr {
+			t.Errorf("RCLONE_LOG_LEVEL=%s: stderr %q, want %q", c.level, got, c.stderr)
 		}
 	}
 }

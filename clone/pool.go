@@ -203,6 +203,9 @@ func Types(l *layout.Layout) (map[string]string, error) {
 	return types, nil
 }
 
+// LogTo gives hear what rclone logs, line by line; see [backends.LogTo].
+func LogTo(hear func(line string)) { backends.LogTo(hear) }
+
 // Missing says, a line each, which sections rclone.conf does not have and how
 // to make them.
 func Missing(set *Settings) (lines []string) {

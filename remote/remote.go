@@ -25,6 +25,8 @@ type Remote struct {
 	pool     *clone.Pool     // after the first request that needs the vault
 	openErr  error           // why the vault did not open
 	openedAt time.Time
+
+	listeners listeners
 }
 
 var _ annex.Remote = (*Remote)(nil)
@@ -67,6 +69,7 @@ func (r *Remote) Prepare(ctx context.Context, s *annex.Session) error {
 
 // Store stores the file's content under the key.
 func (r *Remote) Store(ctx context.Context, s *annex.Session, key annex.Key, file string) error {
+	defer r.listeners.add(s)()
 	store, err := r.open(ctx)
 	if err != nil {
 		return err
@@ -86,6 +89,7 @@ func (r *Remote) Store(ctx context.Context, s *annex.Session, key annex.Key, fil
 
 // Retrieve writes the key's content to the file.
 func (r *Remote) Retrieve(ctx context.Context, s *annex.Session, key annex.Key, file string) error {
+	defer r.listeners.add(s)()
 	store, err := r.open(ctx)
 	if err != nil {
 		return err
@@ -95,6 +99,7 @@ func (r *Remote) Retrieve(ctx context.Context, s *annex.Session, key annex.Key, 
 
 // Present tells whether the content could be rebuilt now.
 func (r *Remote) Present(ctx context.Context, s *annex.Session, key annex.Key) (bool, error) {
+	defer r.listeners.add(s)()
 	store, err := r.open(ctx)
 	if err != nil {
 		return false, err
@@ -108,6 +113,7 @@ func (r *Remote) Present(ctx context.Context, s *annex.Session, key annex.Key) (
 
 // Remove removes the key's content for good.
 func (r *Remote) Remove(ctx context.Context, s *annex.Session, key annex.Key) error {
+	defer r.listeners.add(s)()
 	store, err := r.open(ctx)
 	if err != nil {
 		return err
@@ -245,6 +251,7 @@ func (r *Remote) open(ctx context.Context) (*clone.Pool, error) {
 		r.pool, err = r.state.Connect(ctx, v, r.settings.Layout)
 	}
 	if err == nil {
+		clone.LogTo(r.listeners.say)
 		r.pool.FillInBehind(&object.Job{Damaged: r.state.Damaged})
 	}
 	if ctx.Err() == nil {
