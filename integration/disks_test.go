@@ -71,7 +71,7 @@ func fill(ts *testscript.TestScript, _ bool, args []string) {
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.ParseInt(args[0], 10, 64)
 	ts.Check(err)
-	for range 600 {
+	for range 2400 {
 		files, err := filepath.Glob(ts.MkAbs(args[1]))
 		ts.Check(err)
 		var have int64
