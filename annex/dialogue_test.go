@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -14,7 +15,7 @@ import (
 // TestDialogues plays the dialogues in testdata. Each part of an archive is one
 // session: "> " is sent by git-annex, "< " is expected from us, "! " is part of
 // the error that Serve must return by itself. $CWD is the working directory.
-// A last word "..." matches any rest.
+// A last word "..." matches any rest. In urls.txtar the remote has URLs.
 func TestDialogues(t *testing.T) {
 	archives, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(archives) == 0 {
@@ -32,10 +33,14 @@ func TestDialogues(t *testing.T) {
 		for _, part := range archive.Files {
 			t.Run(filepath.Base(path)+"/"+part.Name, func(t *testing.T) {
 				text := strings.ReplaceAll(string(part.Data), "$CWD", cwd)
-				remote := &fakeRemote{availability: Unavailable, infoErr: nil}
+				fake := &fakeRemote{availability: Unavailable, infoErr: nil}
+				var remote Remote = fake
+				if filepath.Base(path) == "urls.txtar" {
+					remote = &urlRemote{}
+				}
 				if strings.HasPrefix(part.Name, "failing") {
-					remote.infoErr = errors.New("read manifests: no backend")
-					remote.prepare = func(context.Context, *Session) error { return errors.New("bad\nlayout") }
+					fake.infoErr = errors.New("read manifests: no backend")
+					fake.prepare = func(context.Context, *Session) error { return errors.New("bad\nlayout") }
 				}
 				converse(t, remote, func(_ context.Context, p *peer) { play(p, text) })
 			})
@@ -51,6 +56,7 @@ func play(p *peer, text string) {
 		switch mark {
 		case ">":
 			p.send(rest)
+			synctest.Wait() // else the end of the session may drop it unread
 		case "<":
 			p.expect(rest)
 		case "!":

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	neturl "net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +21,7 @@ type fakeRemote struct {
 	prepared             atomic.Int32
 	availability         Availability
 	infoErr              error
+	openLists            atomic.Int32 // of URLs, that did not come to their end
 }
 
 func (f *fakeRemote) Configs() []Config {
@@ -116,8 +119,56 @@ func (f *fakeRemote) act(ctx context.Context, s *Session, key Key, file string) 
 	case "name":
 		name, err := s.RemoteName()
 		return errors.Join(err, fmt.Errorf("name %s", name))
+	case "urls":
+		f.openLists.Add(1)
+		urls, err := s.URLs("k", param)
+		if err == nil {
+			f.openLists.Add(-1)
+		}
+		for _, url := range urls {
+			s.Debug(fmt.Sprintf("url %q", url))
+			s.SetURIMissing("k", url)
+		}
+		return errors.Join(err, fmt.Errorf("%d urls", len(urls)))
+	case "set":
+		return errors.Join(s.SetURLPresent("k", param), s.SetURLMissing("k", param),
+			s.SetURIPresent("k", param), s.SetURIMissing("k", param), errors.New("all set"))
 	}
 	return nil
+}
+
+// urlRemote has URLs "is:" and the contents, each URL|SIZE|NAME with %XX where
+// need be, and a ";" after each.
+type urlRemote struct{ fakeRemote }
+
+func (r *urlRemote) ClaimURL(url string) bool {
+	if url == "panic" {
+		panic("boom")
+	}
+	return strings.HasPrefix(url, "is:")
+}
+
+// CheckURL does with other URLs what they tell it to.
+func (r *urlRemote) CheckURL(ctx context.Context, s *Session, url string) (contents []Content, err error) {
+	list, ok := strings.CutPrefix(url, "is:")
+	if !ok {
+		return nil, r.act(ctx, s, Key(url), "")
+	}
+	for part := range strings.SplitAfterSeq(list, ";") {
+		part, whole := strings.CutSuffix(part, ";")
+		if !whole {
+			continue
+		}
+		fields := append(strings.Split(part, "|"), "", "")
+		var c Content
+		c.URL, _ = neturl.PathUnescape(fields[0])
+		c.Name, _ = neturl.PathUnescape(fields[2])
+		if c.Size, err = strconv.ParseInt(fields[1], 10, 64); err != nil {
+			return nil, err
+		}
+		contents = append(contents, c)
+	}
+	return contents, nil
 }
 
 // peer plays git-annex.

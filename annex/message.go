@@ -39,6 +39,7 @@ type request struct {
 	direction string // STORE or RETRIEVE in TRANSFER
 	key       Key
 	file      string // in TRANSFER, as sent
+	url       string // in CLAIMURL and CHECKURL, may be anything
 }
 
 // parseRequest parses a line; ok is false where parameters are missing or
@@ -57,6 +58,8 @@ func parseRequest(line string) (req request, ok bool) {
 	case "CHECKPRESENT", "REMOVE", "WHEREIS":
 		req.key = Key(rest)
 		return req, isWord(rest)
+	case "CLAIMURL", "CHECKURL":
+		req.url = rest
 	}
 	return req, true
 }

@@ -15,12 +15,14 @@ func TestParseRequest(t *testing.T) {
 		ok   bool
 	}{
 		{"PREPARE", request{command: "PREPARE"}, true},
-		{"TRANSFER STORE k  a b ", request{"TRANSFER", "STORE", "k", " a b "}, true},
-		{"TRANSFER RETRIEVE WORM-s1-m2--%2Fü ../f", request{"TRANSFER", "RETRIEVE", "WORM-s1-m2--%2Fü", "../f"}, true},
+		{"TRANSFER STORE k  a b ", request{"TRANSFER", "STORE", "k", " a b ", ""}, true},
+		{"TRANSFER RETRIEVE WORM-s1-m2--%2Fü ../f", request{"TRANSFER", "RETRIEVE", "WORM-s1-m2--%2Fü", "../f", ""}, true},
 		{"TRANSFER STORE  f", request{command: "TRANSFER", direction: "STORE", file: "f"}, false},
 		{"WHEREIS k", request{command: "WHEREIS", key: "k"}, true},
 		{"WHEREIS", request{command: "WHEREIS"}, false},
 		{"REMOVE k ", request{command: "REMOVE", key: "k "}, false},
+		{"CLAIMURL  a: b ", request{command: "CLAIMURL", url: " a: b "}, true},
+		{"CHECKURL", request{command: "CHECKURL"}, true},
 	} {
 		if got, ok := parseRequest(c.line); got != c.want || ok != c.ok {
 			t.Errorf("parseRequest(%q) = %+v, %v", c.line, got, ok)
@@ -62,7 +64,7 @@ var (
 // FuzzParseRequest holds the parser against the grammar, both ways: what fits
 // is taken apart and nothing of it lost, what does not is refused.
 func FuzzParseRequest(f *testing.F) {
-	for _, line := range []string{"J 1 TRANSFER STORE k a  b", "CHECKPRESENT k", "J -1 REMOVE", "TRANSFER  ", "J 1", "J 9223372036854775808 X", "WHEREIS k\x00"} {
+	for _, line := range []string{"J 1 TRANSFER STORE k a  b", "CHECKPRESENT k", "J -1 REMOVE", "TRANSFER  ", "J 1", "J 9223372036854775808 X", "CHECKURL  a b ", "WHEREIS k\x00"} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
@@ -87,6 +89,8 @@ func FuzzParseRequest(f *testing.F) {
 		case req.command != command:
 			t.Errorf("parseRequest(%q) = %+v", line, req)
 		case command == "TRANSFER" && "TRANSFER "+req.direction+" "+string(req.key)+" "+req.file != line:
+			t.Errorf("parseRequest(%q) = %+v", line, req)
+		case strings.HasSuffix(command, "URL") && req.url != "" && command+" "+req.url != line:
 			t.Errorf("parseRequest(%q) = %+v", line, req)
 		case command != "TRANSFER" && withKey.MatchString(line) && command+" "+string(req.key) != line:
 			t.Errorf("parseRequest(%q) = %+v", line, req)

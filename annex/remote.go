@@ -9,6 +9,8 @@ type Key string
 // concurrently when git-annex speaks ASYNC. A returned error becomes the
 // failure reply's one line of text. The Session is valid until the method
 // returns; afterwards it says nothing and answers every question with an error.
+//
+// One that gets contents by URL is a [URLRemote].
 type Remote interface {
 	// Configs lists the settings a user may give to initremote. It is static.
 	Configs() []Config

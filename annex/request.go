@@ -85,9 +85,9 @@ func (sv *server) describe(ctx context.Context, s *Session, req request) []strin
 	case "GETORDERED":
 		return []string{"ORDERED"}
 	case "CLAIMURL":
-		return []string{"CLAIMURL-FAILURE"}
+		return sv.claimURL(req.url)
 	case "CHECKURL":
-		return []string{"CHECKURL-FAILURE this remote has no URLs"}
+		return sv.checkURL(ctx, s, req)
 	case "EXPORTSUPPORTED":
 		return []string{"EXPORTSUPPORTED-FAILURE"}
 	case "EXPORT": // only names the file of the request that follows
@@ -135,12 +135,12 @@ func (req request) outcome(err error) []string {
 // has room for a text.
 func (req request) failure(err error) []string {
 	switch req.command {
-	case "INITREMOTE", "PREPARE", "TRANSFER", "REMOVE":
+	case "INITREMOTE", "PREPARE", "TRANSFER", "REMOVE", "CHECKURL":
 		return []string{join(req.command+"-FAILURE", req.direction, string(req.key), errorText(err))}
 	case "CHECKPRESENT": // -FAILURE would claim absence
 		return []string{join("CHECKPRESENT-UNKNOWN", string(req.key), errorText(err))}
-	case "WHEREIS":
-		return []string{"WHEREIS-FAILURE"}
+	case "WHEREIS", "CLAIMURL":
+		return []string{req.command + "-FAILURE"}
 	case "GETINFO":
 		return []string{"INFOEND"}
 	}

@@ -12,9 +12,8 @@ import (
 )
 
 const (
-	maxLine    = 1 << 20         // longest line accepted
-	maxWaiting = 64              // lines that may wait for one busy job
-	grace      = 5 * time.Second // given to running requests when the session ends
+	maxLine = 1 << 20         // longest line accepted
+	grace   = 5 * time.Second // given to running requests when the session ends
 )
 
 var (
@@ -41,16 +40,6 @@ type server struct {
 	stopped bool            // no job may be started any more
 
 	prepare preparation
-}
-
-// job answers the requests of one job number, one after another.
-type job struct {
-	server *server
-	name   string
-	prefix string // of every line sent
-	agreed extensions
-	lines  chan string
-	asking bool // a question awaits its reply; guarded by server.mu
 }
 
 // Serve speaks the protocol on r and w until end of input, ctx's end or a
@@ -133,19 +122,14 @@ func (sv *server) deliver(name, line string) error {
 	}
 	j := sv.jobs[name]
 	if j == nil {
-		j = &job{server: sv, name: name, agreed: sv.agreed, lines: make(chan string, maxWaiting)}
+		j = &job{server: sv, name: name, agreed: sv.agreed, arrived: make(chan struct{}, 1)}
 		if name != "" {
 			j.prefix = "J " + name + " "
 		}
 		sv.jobs[name] = j
 		sv.running.Go(j.run)
 	}
-	select {
-	case j.lines <- line:
-		return nil
-	default:
-		return fmt.Errorf("%w: more than %d lines wait for one request", errProtocol, maxWaiting)
-	}
+	return j.put(line)
 }
 
 // deliverError takes an ERROR as the reply to the one question that is open:
@@ -167,36 +151,6 @@ func (sv *server) deliverError(text string) error {
 // errorOfPeer is the end of a session that git-annex gave up.
 func errorOfPeer(text string) error {
 	return fmt.Errorf("end session: git-annex says: %s", text)
-}
-
-// run answers requests until none waits.
-func (j *job) run() {
-	for {
-		line, ok := j.next()
-		if !ok {
-			return
-		}
-		if command, text, _ := strings.Cut(line, " "); command == "ERROR" {
-			j.server.cancel(errorOfPeer(text))
-			continue
-		}
-		j.serve(line)
-	}
-}
-
-// next returns a waiting request, or takes the job from the table.
-func (j *job) next() (string, bool) {
-	j.server.mu.Lock()
-	defer j.server.mu.Unlock()
-	if j.server.ctx.Err() == nil {
-		select {
-		case line := <-j.lines:
-			return line, true
-		default:
-		}
-	}
-	delete(j.server.jobs, j.name)
-	return "", false
 }
 
 // stop waits for the running jobs, but not for ever, and closes the output. A

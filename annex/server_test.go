@@ -139,6 +139,27 @@ func TestFlood(t *testing.T) {
 	})
 }
 
+func TestFloodAfterAQuestion(t *testing.T) {
+	prepare := func(ctx context.Context, s *Session) error {
+		s.Config("a")
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	converse(t, &fakeRemote{prepare: prepare}, func(_ context.Context, p *peer) {
+		p.send("PREPARE")
+		p.expect("GETCONFIG a")
+		p.send("VALUE v")
+		synctest.Wait()
+		for range maxWaiting + 1 {
+			p.send("GETCOST")
+		}
+		p.expect("PREPARE-FAILURE ...", "ERROR protocol error: more than 64 lines wait for one request")
+		if err := p.end(); !errors.Is(err, errProtocol) {
+			t.Errorf("Serve returns %v", err)
+		}
+	})
+}
+
 func TestPipelinedRequests(t *testing.T) {
 	converse(t, &fakeRemote{}, func(_ context.Context, p *peer) {
 		p.send("EXTENSIONS INFO", "PREPARE", "GETCOST", "CHECKPRESENT k")
@@ -219,13 +240,16 @@ func (w *brokenPipe) Write(p []byte) (int, error) {
 
 func TestBrokenOutput(t *testing.T) {
 	for left := range 3 {
-		in, peer := io.Pipe()
-		go io.WriteString(peer, "PREPARE\nREMOVE config-a\n")
-		err := Serve(t.Context(), in, &brokenPipe{left}, &fakeRemote{})
-		if !errors.Is(err, io.ErrClosedPipe) {
-			t.Errorf("after %d writes Serve returns %v", left, err)
-		}
-		in.Close()
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			in, peer := io.Pipe()
+			defer in.Close()
+			go io.WriteString(peer, "PREPARE\nREMOVE config-a\n")
+			err := Serve(t.Context(), in, &brokenPipe{left}, &fakeRemote{})
+			if !errors.Is(err, io.ErrClosedPipe) || time.Since(start) != 0 {
+				t.Errorf("after %d writes Serve returns %v in %v", left, err, time.Since(start))
+			}
+		})
 	}
 }
 

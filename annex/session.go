@@ -188,22 +188,39 @@ func (s *Session) askNonEmpty(question string) (string, error) {
 
 // ask sends a question and returns what follows the expected word in the reply.
 func (s *Session) ask(expected, question string, params ...string) (string, error) {
+	if err := s.begin(question, params...); err != nil {
+		return "", err
+	}
+	defer s.end()
+	return s.reply(expected, question)
+}
+
+// begin sends a question, when there is none. Unless it returns an error, there
+// is none again after end.
+func (s *Session) begin(question string, params ...string) error {
 	select {
 	case s.question <- struct{}{}:
 	case <-s.ctx.Done():
-		return "", fmt.Errorf("ask %s: %w", question, context.Cause(s.ctx))
+		return fmt.Errorf("ask %s: %w", question, context.Cause(s.ctx))
 	}
-	defer func() { <-s.question }()
 	s.job.setAsking(true)
-	defer s.job.setAsking(false)
-	if err := s.tell(question, params...); err != nil {
-		return "", err
+	err := s.tell(question, params...)
+	if err != nil {
+		s.end()
 	}
-	var line string
-	select {
-	case line = <-s.job.lines:
-	case <-s.ctx.Done():
-		return "", fmt.Errorf("ask %s: %w", question, context.Cause(s.ctx))
+	return err
+}
+
+func (s *Session) end() {
+	s.job.setAsking(false)
+	<-s.question
+}
+
+// reply returns what follows the expected word in the next line of the reply.
+func (s *Session) reply(expected, question string) (string, error) {
+	line, err := s.job.await(s.ctx)
+	if err != nil {
+		return "", fmt.Errorf("ask %s: %w", question, err)
 	}
 	switch word, reply, _ := strings.Cut(line, " "); word {
 	case expected:
@@ -213,13 +230,6 @@ func (s *Session) ask(expected, question string, params ...string) (string, erro
 	default:
 		return "", fmt.Errorf("ask %s: unexpected reply %.40q", question, word)
 	}
-}
-
-// setAsking notes whether a question of this job is open.
-func (j *job) setAsking(asking bool) {
-	j.server.mu.Lock()
-	defer j.server.mu.Unlock()
-	j.asking = asking
 }
 
 // tell sends a line that gets no reply. An empty parameter keeps its place.
