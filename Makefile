@@ -5,21 +5,22 @@ export CGO_ENABLED ?= 0
 BUILD = go build -trimpath -ldflags '-s -w -X shardraid/cli.version=$(VERSION)'
 SUDO = $(shell test "$$(id -u)" = 0 || echo sudo)
 
-build: ## build bin/shardraid and the two names that git-annex calls it by
+build: ## build bin/shardraid and the two names that git-annex calls it by, and git-annex-remote-torrent
 	$(BUILD) -o bin/shardraid ./cmd/shardraid
+	$(BUILD) -o bin/git-annex-remote-torrent ./cmd/git-annex-remote-torrent
 	ln -sf shardraid bin/git-annex-remote-shardraid
 	ln -sf shardraid bin/git-annex-shardraid
 
 install: build ## install into $(PREFIX)/bin
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install bin/shardraid $(DESTDIR)$(PREFIX)/bin/
+	install bin/shardraid bin/git-annex-remote-torrent $(DESTDIR)$(PREFIX)/bin/
 	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-remote-shardraid
 	ln -sf shardraid $(DESTDIR)$(PREFIX)/bin/git-annex-shardraid
 
 dist: ## tar.gz for linux, amd64 and arm64, static, into dist/
 	@for arch in amd64 arm64; do \
 	  name=shardraid-$(VERSION)-linux-$$arch; rm -rf dist/$$name; mkdir -p dist/$$name; \
-	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(BUILD) -o dist/$$name/shardraid ./cmd/shardraid || exit 1; \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(BUILD) -o dist/$$name/ ./cmd/shardraid ./cmd/git-annex-remote-torrent || exit 1; \
 	  ln -s shardraid dist/$$name/git-annex-remote-shardraid; ln -s shardraid dist/$$name/git-annex-shardraid; \
 	  cp -r README.md LICENSE docs dist/$$name/; \
 	  tar -C dist --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$$(git log -1 --format=%ct) -czf dist/$$name.tar.gz $$name || exit 1; \
@@ -59,7 +60,7 @@ demo: packages build ## show in a minute what it is for; leaves nothing behind
 test: deps lint unit integration ## everything that must pass
 
 unit: ## unit tests with the race detector
-	CGO_ENABLED=1 go test -race -timeout 25m ./annex ./backends/... ./cli ./clone ./erasure ./integration/bench ./layout ./manifest ./object ./remote ./vault .
+	CGO_ENABLED=1 go test -race -timeout 25m ./annex ./backends/... ./cli ./clone ./erasure ./integration/bench ./layout ./manifest ./object ./remote ./torrent ./vault .
 	SHARDRAID_SEEDS=10000 SHARDRAID_SCHEDULES=5 go test -run '^Test(Simulate|Interleavings)$$' ./object
 	go test -timeout 25m -run CrashPoints ./object -crashstride 40
 
@@ -104,7 +105,7 @@ simulate: ## run $(SEEDS) simulations of the record protocol, from seed $(SEED) 
 interleave: ## let two requests meet in all states of an object, in more than a million schedules
 	SHARDRAID_SCHEDULES=0 go test -count 1 -v -timeout 24h -run '^TestInterleavings$$' ./object
 
-FUZZ = annex backends cli clone erasure layout manifest object vault
+FUZZ = annex backends cli clone erasure layout manifest object torrent vault
 fuzz: ## run every fuzz target for $(FUZZTIME)
 	@for p in $(FUZZ); do \
 	  for f in $$(go test ./$$p -list '^Fuzz' | grep ^Fuzz); do \

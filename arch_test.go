@@ -20,21 +20,23 @@ import (
 // mayImport is the table of ARCHITECTURE.md: our packages below, and the door
 // of each third-party library.
 var mayImport = map[string][]string{
-	"shardraid/cmd/shardraid":        {"shardraid/remote", "shardraid/cli", "github.com/rclone/rclone/backend/all"},
-	"shardraid/remote":               {"shardraid/annex", "shardraid/clone", "shardraid/object", "shardraid/manifest", "shardraid/vault", "shardraid/layout"},
-	"shardraid/cli":                  {"shardraid/clone", "shardraid/object", "shardraid/backends", "shardraid/manifest", "shardraid/vault", "shardraid/layout", "github.com/spf13/cobra"},
-	"shardraid/clone":                {"shardraid/object", "shardraid/manifest", "shardraid/vault", "shardraid/layout", "shardraid/backends", "golang.org/x/term"},
-	"shardraid/object":               {"shardraid/manifest", "shardraid/vault", "shardraid/erasure", "shardraid/layout", "shardraid/backends", "golang.org/x/sync", "github.com/gofrs/flock"},
-	"shardraid/manifest":             {"shardraid/vault", "shardraid/erasure"},
-	"shardraid/vault":                {"github.com/ProtonMail/go-crypto", "github.com/tyler-smith/go-bip39", "golang.org/x/crypto"},
-	"shardraid/erasure":              {"github.com/klauspost/reedsolomon"},
-	"shardraid/layout":               {"gopkg.in/yaml.v3"},
-	"shardraid/backends":             {"github.com/rclone/rclone", "golang.org/x/time/rate"},
-	"shardraid/backends/backendtest": {"shardraid/backends"},
-	"shardraid/annex":                {},
-	"shardraid/integration":          {},
-	"shardraid/integration/bench":    {"golang.org/x/net/webdav", "golang.org/x/time/rate"},
-	"shardraid/integration/mutants":  {},
+	"shardraid/cmd/shardraid":                {"shardraid/remote", "shardraid/cli", "github.com/rclone/rclone/backend/all"},
+	"shardraid/cmd/git-annex-remote-torrent": {"shardraid/torrent"},
+	"shardraid/torrent":                      {"shardraid/annex", "github.com/anacrolix", "golang.org/x/time/rate", "github.com/gofrs/flock"},
+	"shardraid/remote":                       {"shardraid/annex", "shardraid/clone", "shardraid/object", "shardraid/manifest", "shardraid/vault", "shardraid/layout"},
+	"shardraid/cli":                          {"shardraid/clone", "shardraid/object", "shardraid/backends", "shardraid/manifest", "shardraid/vault", "shardraid/layout", "github.com/spf13/cobra"},
+	"shardraid/clone":                        {"shardraid/object", "shardraid/manifest", "shardraid/vault", "shardraid/layout", "shardraid/backends", "golang.org/x/term"},
+	"shardraid/object":                       {"shardraid/manifest", "shardraid/vault", "shardraid/erasure", "shardraid/layout", "shardraid/backends", "golang.org/x/sync", "github.com/gofrs/flock"},
+	"shardraid/manifest":                     {"shardraid/vault", "shardraid/erasure"},
+	"shardraid/vault":                        {"github.com/ProtonMail/go-crypto", "github.com/tyler-smith/go-bip39", "golang.org/x/crypto"},
+	"shardraid/erasure":                      {"github.com/klauspost/reedsolomon"},
+	"shardraid/layout":                       {"gopkg.in/yaml.v3"},
+	"shardraid/backends":                     {"github.com/rclone/rclone", "golang.org/x/time/rate"},
+	"shardraid/backends/backendtest":         {"shardraid/backends"},
+	"shardraid/annex":                        {},
+	"shardraid/integration":                  {},
+	"shardraid/integration/bench":            {"golang.org/x/net/webdav", "golang.org/x/time/rate"},
+	"shardraid/integration/mutants":          {},
 }
 
 type pkg struct {

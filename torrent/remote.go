@@ -1,0 +1,269 @@
+package torrent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"shardraid/annex"
+)
+
+// seekPeers is how long peers are waited for that tell whether a content is there.
+const seekPeers = 30 * time.Second
+
+var errReadOnly = errors.New("store: a torrent remote only gets; what it gets is given to others by: git-annex-remote-torrent seed")
+
+// Remote is the torrent remote as git-annex sees it.
+type Remote struct {
+	mu     sync.Mutex
+	set    settings
+	engine *engine // after the first request that needs it
+}
+
+var (
+	_ annex.Remote    = (*Remote)(nil)
+	_ annex.URLRemote = (*Remote)(nil)
+)
+
+// New returns a remote that has asked nothing yet.
+func New() *Remote { return &Remote{} }
+
+// Close leaves all swarms.
+func (r *Remote) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.engine != nil {
+		r.engine.close()
+	}
+}
+
+// Configs lists the settings.
+func (r *Remote) Configs() []annex.Config { return configs }
+
+// Init checks the settings.
+func (r *Remote) Init(ctx context.Context, s *annex.Session) error {
+	_, err := readSettings(ctx, s)
+	return err
+}
+
+// Prepare reads the settings; no peer is asked.
+func (r *Remote) Prepare(ctx context.Context, s *annex.Session) error {
+	_, err := r.open(ctx, s)
+	return err
+}
+
+// open returns the engine, made at the first call. CheckURL may come before Prepare.
+func (r *Remote) open(ctx context.Context, s *annex.Session) (*engine, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.engine != nil {
+		return r.engine, nil
+	}
+	set, err := readSettings(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	gitDir, err := s.GitDir()
+	if err != nil {
+		return nil, err
+	}
+	r.set, r.engine = set, newEngine(set, gitDir)
+	return r.engine, nil
+}
+
+// ClaimURL tells links to torrents from others.
+func (r *Remote) ClaimURL(url string) bool { return Claims(url) }
+
+// CheckURL returns the files of a link's torrent. One that others can use as it is stays as it is.
+func (r *Remote) CheckURL(ctx context.Context, s *annex.Session, url string) ([]annex.Content, error) {
+	link, err := ParseLink(url)
+	if err != nil {
+		return nil, err
+	}
+	e, err := r.open(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := e.resolve(ctx, link)
+	if err != nil {
+		return nil, err
+	}
+	names := distinctNames(meta.Files)
+	var all []annex.Content
+	for i, f := range meta.Files {
+		if f.Pad || link.Index >= 0 && link.Index != f.Index {
+			continue
+		}
+		all = append(all, annex.Content{URL: merge(remembered(link, meta), meta.Link(f.Index)).String(), Size: f.Size, Name: names[i]})
+	}
+	switch {
+	case len(all) == 0:
+		return nil, fmt.Errorf("find file %d in torrent %s: it has none of that number", link.Index, meta.Link(-1).Name)
+	case len(all) == 1 && link.Path == "":
+		all[0].URL = ""
+	}
+	return all, nil
+}
+
+// remembered is what of a link goes into the links to its torrent's files.
+func remembered(link Link, meta *Metainfo) Link {
+	if meta.Private { // what it says of trackers holds a passkey
+		return Link{}
+	}
+	link.Path = ""
+	return link
+}
+
+// Store is refused.
+func (r *Remote) Store(context.Context, *annex.Session, annex.Key, string) error { return errReadOnly }
+
+// Retrieve gets a content from the first of its links that gives it.
+func (r *Remote) Retrieve(ctx context.Context, s *annex.Session, key annex.Key, file string) error {
+	return r.eachLink(ctx, s, key, func(w *swarm, index int) error {
+		return w.get(ctx, index, file, r.set.Stall, s.Progress)
+	})
+}
+
+// Present tells that peers with all of the content are there. Where they are not, nothing is known.
+func (r *Remote) Present(ctx context.Context, s *annex.Session, key annex.Key) (bool, error) {
+	err := r.eachLink(ctx, s, key, func(w *swarm, index int) error {
+		return w.look(ctx, index, min(seekPeers, r.set.Stall))
+	})
+	return err == nil, err
+}
+
+// eachLink tries the links of a key until one does.
+func (r *Remote) eachLink(ctx context.Context, s *annex.Session, key annex.Key, try func(*swarm, int) error) error {
+	e, err := r.open(ctx, s)
+	if err != nil {
+		return err
+	}
+	links, err := linksOf(s, key)
+	if err != nil {
+		return err
+	}
+	if len(links) == 0 {
+		return errors.New("find torrent: no link to one is known for this content: git annex addurl --file=FILE 'torrent:...' adds one")
+	}
+	var failed error
+	for _, link := range links {
+		w, err := e.join(ctx, link)
+		if err != nil {
+			failed = joinErrors(err, failed)
+			continue
+		}
+		index, err := w.pick(link, sizeOf(key))
+		if err == nil {
+			err = try(w, index)
+		}
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		failed = joinErrors(err, failed)
+	}
+	return failed
+}
+
+// linksOf returns the links that git-annex knows for a key, those that name no local file.
+func linksOf(s *annex.Session, key annex.Key) ([]Link, error) {
+	urls, err := s.URLs(key, "")
+	if err != nil {
+		return nil, err
+	}
+	var links []Link
+	for _, url := range urls {
+		if !Claims(url) {
+			continue
+		}
+		if link, err := ParseLink(url); err == nil && link.Path == "" {
+			links = append(links, link)
+		}
+	}
+	return links, nil
+}
+
+// sizeOf returns the size that a key's name tells, or -1.
+func sizeOf(key annex.Key) int64 {
+	fields, _, _ := strings.Cut(string(key), "--")
+	for _, field := range strings.Split(fields, "-")[1:] {
+		if digits, ok := strings.CutPrefix(field, "s"); ok {
+			if n, err := strconv.ParseInt(digits, 10, 64); err == nil {
+				return n
+			}
+		}
+	}
+	return -1
+}
+
+// Remove has git-annex forget the links.
+func (r *Remote) Remove(_ context.Context, s *annex.Session, key annex.Key) error {
+	urls, err := s.URLs(key, "")
+	if err != nil {
+		return err
+	}
+	for _, url := range urls {
+		if Claims(url) {
+			if err := s.SetURIMissing(key, url); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Whereis returns the magnet link of the content.
+func (r *Remote) Whereis(_ context.Context, s *annex.Session, key annex.Key) (string, bool) {
+	links, err := linksOf(s, key)
+	if err != nil || len(links) == 0 {
+		return "", false
+	}
+	if links[0].key() == "" {
+		return links[0].Source, true
+	}
+	return strings.TrimPrefix(links[0].String(), "torrent:"), true
+}
+
+// Cost is above that of remotes that store: peers may be slow, or gone.
+func (r *Remote) Cost() int { return 250 }
+
+// Availability is global.
+func (r *Remote) Availability() annex.Availability { return annex.Global }
+
+// Info shows the settings.
+func (r *Remote) Info(ctx context.Context, s *annex.Session) ([]annex.Field, error) {
+	if _, err := r.open(ctx, s); err != nil {
+		return nil, err
+	}
+	set := r.set
+	return []annex.Field{
+		{Name: "listens on", Value: fmt.Sprintf("%s:%d", set.Host, set.Port)},
+		{Name: "peers by", Value: finders(set)},
+		{Name: "gives while it gets", Value: yes(set.Seeding)},
+		{Name: "gives up", Value: fmt.Sprintf("after %v without progress", set.Stall)},
+	}, nil
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// finders names the ways to find peers.
+func finders(set settings) string {
+	ways := []string{"what links say"}
+	for _, way := range []struct {
+		on   bool
+		name string
+	}{{set.Trackers, "trackers"}, {set.DHT, "DHT"}, {set.PEX, "peer exchange"}} {
+		if way.on {
+			ways = append(ways, way.name)
+		}
+	}
+	return strings.Join(ways, ", ")
+}

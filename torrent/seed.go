@@ -1,0 +1,275 @@
+package torrent
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"shardraid/annex"
+)
+
+// seed gives the annexed files that are here and come from torrents to others, until ctx ends or all
+// torrents have reached the ratio (-1: the one of the settings). It prints a line for each torrent to
+// out when it is ready, and to warn what cannot be seeded.
+func seed(ctx context.Context, ratio float64, out, warn io.Writer) error {
+	gitDir, err := git(ctx, "rev-parse", "--absolute-git-dir")
+	if err != nil {
+		return err
+	}
+	set, err := seedSettings(ctx, ratio)
+	if err != nil {
+		return err
+	}
+	e := newEngine(set, gitDir)
+	defer e.close()
+	files, err := filesHere(ctx)
+	if err != nil {
+		return err
+	}
+	var all []*seeded
+	for _, group := range byTorrent(files) {
+		w, err := e.share(ctx, group)
+		if err != nil {
+			fmt.Fprintln(warn, "seed:", err)
+			continue
+		}
+		all = append(all, w)
+		fmt.Fprintf(out, "seeding %s on %d (%d of %d files)\n", w.t.Name(), w.port, w.files, len(w.meta.Files))
+	}
+	if ctx.Err() == nil && len(all) == 0 {
+		return errors.New("seed: nothing here comes from a torrent that can be seeded")
+	}
+	return give(ctx, all, set.Ratio)
+}
+
+// seeded is a swarm that is given files which are here.
+type seeded struct {
+	*swarm
+	port, files int
+	bytes       int64
+}
+
+// give waits until each torrent has reached the ratio.
+func give(ctx context.Context, all []*seeded, ratio float64) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for len(all) > 0 {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		var left []*seeded
+		for _, w := range all {
+			stats := w.t.Stats()
+			if ratio > 0 && float64(stats.BytesWrittenData.Int64()) >= ratio*float64(w.bytes) {
+				w.t.Drop()
+			} else {
+				left = append(left, w)
+			}
+		}
+		all = left
+	}
+	return nil
+}
+
+// here is a content of this clone that a link is known for.
+type here struct {
+	key  annex.Key
+	path string // of the object
+	link Link
+}
+
+// share enters the swarm of a torrent with files of it that are here.
+func (e *engine) share(ctx context.Context, files []here) (*seeded, error) {
+	w, err := e.join(ctx, files[0].link)
+	if err != nil {
+		return nil, err
+	}
+	all := &seeded{swarm: w}
+	check := map[int]bool{}
+	for _, f := range files {
+		index, err := w.pick(f.link, sizeOf(f.key))
+		if err != nil {
+			return nil, err
+		}
+		if err := w.lend(index, f.path, check); err != nil {
+			return nil, err
+		}
+		all.files++
+		all.bytes += w.t.Files()[index].Length()
+	}
+	right := 0
+	for i := range check {
+		if err := w.verify(ctx, i); err != nil {
+			return nil, err
+		}
+		if w.store.isWhole(i) {
+			right++
+		}
+	}
+	if right == 0 {
+		return nil, fmt.Errorf("verify files of torrent %s: no piece of it is here in full", w.t.Name())
+	}
+	client, err := e.client(w.meta.Private)
+	if err != nil {
+		return nil, err
+	}
+	all.port = client.LocalPort()
+	return all, nil
+}
+
+// lend makes a file of this clone, which is only read, the home of its own pieces, and copies what it
+// has of the others. The pieces that are to be verified are added to check.
+func (w *swarm) lend(index int, path string, check map[int]bool) error {
+	f := w.t.Files()[index]
+	own := w.own(f)
+	t, held, err := w.store.open(path, os.O_RDONLY, f.Offset(), f.Length(), own)
+	if err != nil {
+		return fmt.Errorf("read file: %w", err)
+	}
+	w.mu.Lock()
+	w.done = append(w.done, t)
+	w.mu.Unlock()
+	for i := held.first; i < held.end; i++ {
+		check[i] = true
+	}
+	length := w.store.length
+	for i := f.BeginPieceIndex(); i < f.EndPieceIndex(); i++ {
+		if own.first <= i && i < own.end {
+			continue
+		}
+		check[i] = true
+		begin, end := max(int64(i)*length, f.Offset()), min(int64(i+1)*length, f.Offset()+f.Length())
+		part := make([]byte, end-begin)
+		if _, err := t.file.ReadAt(part, begin-f.Offset()); err != nil {
+			return fmt.Errorf("read file: %w", err)
+		}
+		if _, err := w.store.data.WriteAt(part, begin); err != nil {
+			return fmt.Errorf("share file: %w", err)
+		}
+	}
+	return nil
+}
+
+// byTorrent groups files by the torrent, or the source of one, that they are of.
+func byTorrent(files []here) [][]here {
+	at := map[string]int{}
+	var groups [][]here
+	for _, f := range files {
+		name := f.link.key() + f.link.Source
+		if f.link.key() != "" {
+			name = f.link.key()
+		}
+		n, ok := at[name]
+		if !ok {
+			n = len(groups)
+			at[name] = n
+			groups = append(groups, nil)
+		}
+		groups[n] = append(groups[n], f)
+	}
+	return groups
+}
+
+// filesHere asks git-annex which contents that are here have links to torrents.
+func filesHere(ctx context.Context) (files []here, err error) {
+	text, err := git(ctx, "annex", "whereis", "--all", "--in=here", "--json")
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	lines := bufio.NewScanner(strings.NewReader(text))
+	lines.Buffer(nil, 64<<20)
+	for lines.Scan() {
+		var said struct {
+			Key     string
+			Whereis []struct{ URLs []string }
+		}
+		if err := json.Unmarshal(lines.Bytes(), &said); err != nil {
+			return nil, fmt.Errorf("parse git annex whereis: %w", err)
+		}
+		link, ok := firstLink(said.Whereis)
+		if !ok || seen[said.Key] {
+			continue
+		}
+		seen[said.Key] = true
+		path, err := git(ctx, "annex", "contentlocation", said.Key)
+		if err != nil {
+			return nil, err
+		}
+		if path, err = filepath.Abs(path); err != nil {
+			return nil, err
+		}
+		files = append(files, here{annex.Key(said.Key), path, link})
+	}
+	return files, lines.Err()
+}
+
+func firstLink(places []struct{ URLs []string }) (Link, bool) {
+	for _, place := range places {
+		for _, url := range place.URLs {
+			if !Claims(url) {
+				continue
+			}
+			if link, err := ParseLink(url); err == nil && link.Path == "" {
+				return link, true
+			}
+		}
+	}
+	return Link{}, false
+}
+
+// seedSettings are those of the first torrent remote, over which those of the clone go.
+func seedSettings(ctx context.Context, ratio float64) (settings, error) {
+	text := map[string]string{}
+	remotes, err := git(ctx, "show", "git-annex:remote.log")
+	if err != nil {
+		return settings{}, err
+	}
+	for line := range strings.Lines(remotes) {
+		if !strings.Contains(line, " externaltype=torrent ") {
+			continue
+		}
+		for _, field := range strings.Fields(line) {
+			if name, value, ok := strings.Cut(field, "="); ok {
+				text[name] = value
+			}
+		}
+		break
+	}
+	local, err := cloneSettings(ctx)
+	if err != nil {
+		return settings{}, err
+	}
+	for name, value := range local {
+		text[name] = value
+	}
+	set, err := parseSettings(text)
+	set.Seeding = true
+	if ratio >= 0 {
+		set.Ratio = ratio
+	}
+	return set, err
+}
+
+// git runs git and returns what it prints.
+func git(ctx context.Context, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, "git", args...).Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+			return "", fmt.Errorf("run git %s: %s", args[0], strings.TrimSpace(string(exit.Stderr)))
+		}
+		return "", fmt.Errorf("run git %s: %w", args[0], err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
