@@ -27,7 +27,8 @@ dist: ## tar.gz for linux, amd64 and arm64, static, into dist/
 	  rm -rf dist/$$name; ls -l dist/$$name.tar.gz; \
 	done
 
-deps: packages .cache/bin/rclone .cache/bin/toxiproxy ## install what the tests need
+deps: packages .cache/bin/rclone .cache/bin/toxiproxy ## install what the tests need (aria2, mktorrent, opentracker besides)
+	$(SUDO) sh integration/swarm-deps.sh
 
 packages: ## install what the demo needs, and more (Debian: git-annex, gnupg, openssh-server, gcc, python3-cryptography)
 	@for c in git-annex:git-annex gpg:gnupg sshd:openssh-server gcc:gcc+libc6-dev /usr/lib/python3/dist-packages/cryptography/__init__.py:python3-cryptography; do \

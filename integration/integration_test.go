@@ -83,10 +83,10 @@ func run(t *testing.T, pattern string, more ...func(*testscript.Env)) {
 	testscript.Run(t, testscript.Params{
 		Files: files,
 		Setup: func(env *testscript.Env) error { return setup(env, bin, more...) },
-		Cmds: serverCommands(map[string]func(*testscript.TestScript, bool, []string){
+		Cmds: torrentCommands(serverCommands(map[string]func(*testscript.TestScript, bool, []string){
 			"layout": writeLayout, "random": random, "damage": damage, "holders": holders, "peak": peak, "sftpd": sftpd, "gpgkey": gpgKey, "killremote": killRemote,
 			"nothingshared": nothingShared, "nosecrets": noSecrets, "tmpfs": tmpfs, "fill": fill, "await": await, "serve": serve, "toxic": toxic,
-		}),
+		})),
 	})
 }
 
@@ -112,6 +112,7 @@ func setup(env *testscript.Env, bin string, more ...func(*testscript.Env)) error
 		// annexed objects are read-only
 		exec.Command("chmod", "-R", "u+w", env.WorkDir).Run()
 	})
+	env.Values[swarmKey{}] = newSwarm()
 	env.Values[serversKey{}] = map[string]*server{}
 	env.Values[realsKey{}] = map[string]*realServer{}
 	for _, f := range more {

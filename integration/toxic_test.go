@@ -30,6 +30,9 @@ func newProxy(ts *testscript.TestScript, upstream string) *proxy {
 		})
 		if listens(api) {
 			p := &proxy{api: "http://" + api}
+			if _, err := http.Get(p.api + "/version"); err != nil {
+				continue // it was somebody else who listened
+			}
 			var made struct{ Listen string }
 			ts.Check(json.Unmarshal(p.order(ts, "POST", "/proxies", map[string]any{"name": "way", "listen": "127.0.0.1:0", "upstream": upstream}), &made))
 			p.address = made.Listen

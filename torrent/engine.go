@@ -6,15 +6,18 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/anacrolix/log"
 	lib "github.com/anacrolix/torrent"
+	protocol "github.com/anacrolix/torrent/peer_protocol"
 	"golang.org/x/time/rate"
 )
 
@@ -23,62 +26,130 @@ type engine struct {
 	set settings
 	dir string // of stores and metainfos
 
+	atPort bool // the port of the settings and no other
+
 	mu      sync.Mutex
 	clients map[bool]*lib.Client // by whether they are for private torrents
-	swarms  map[string]*entry    // by hash
+	entries map[string]*entry    // by the hash for swarms, by what a link says for metainfos
 	closed  bool
 }
 
-// entry is a swarm, or an attempt to enter it. Its mutex is held during the attempt.
+// entry is what is known of a link's torrent. Its turn is held while more is found out.
 type entry struct {
-	mu    sync.Mutex
-	swarm *swarm
+	turn     chan struct{} // of one
+	meta     *Metainfo
+	swarm    *swarm
+	failed   error // of the last attempt to find the metainfo
+	failedAt time.Time
+	usedAt   time.Time
 }
+
+const (
+	retryFind = time.Minute // a metainfo that was not found is not looked for again for so long
+	maxIdle   = 16          // swarms that nobody uses
+)
 
 func newEngine(set settings, gitDir string) *engine {
-	return &engine{set: set, dir: filepath.Join(gitDir, "annex", "torrent"), clients: map[bool]*lib.Client{}, swarms: map[string]*entry{}}
+	return &engine{set: set, dir: filepath.Join(gitDir, "annex", "torrent"), clients: map[bool]*lib.Client{}, entries: map[string]*entry{}}
 }
 
-// join enters the swarm of a link's torrent, or returns it if that has been done.
-func (e *engine) join(ctx context.Context, link Link) (*swarm, error) {
-	var meta *Metainfo
-	if link.key() == "" { // the hash is in the .torrent
-		var err error
-		if meta, err = e.resolve(ctx, link); err != nil {
-			return nil, err
-		}
-		link = merge(link, meta.Link(link.Index))
-	}
+// take returns the entry of a name, and its turn, which is to be given back.
+func (e *engine) take(ctx context.Context, name string) (*entry, error) {
 	e.mu.Lock()
-	at := e.swarms[link.key()]
+	at := e.entries[name]
 	if at == nil {
-		at = &entry{}
-		e.swarms[link.key()] = at
+		at = &entry{turn: make(chan struct{}, 1)}
+		e.entries[name] = at
 	}
 	e.mu.Unlock()
-	at.mu.Lock()
-	defer at.mu.Unlock()
+	select {
+	case at.turn <- struct{}{}:
+		return at, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (at *entry) giveBack() { <-at.turn }
+
+// metainfo finds the metainfo of a link's torrent, once.
+func (e *engine) metainfo(ctx context.Context, link Link) (*Metainfo, error) {
+	at, err := e.take(ctx, "metainfo of "+link.key()+" "+link.Source+link.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer at.giveBack()
+	if at.meta != nil {
+		return at.meta, nil
+	}
+	if at.failed != nil && time.Since(at.failedAt) < retryFind {
+		return nil, at.failed
+	}
+	meta, err := e.resolve(ctx, link)
+	if ctx.Err() == nil {
+		at.meta, at.failed, at.failedAt = meta, err, time.Now()
+	}
+	return meta, err
+}
+
+// join enters the swarm of a link's torrent, or returns it if that has been done. It is to be left by
+// release.
+func (e *engine) join(ctx context.Context, link Link) (*swarm, error) {
+	meta, err := e.metainfo(ctx, link)
+	if err != nil {
+		return nil, err
+	}
+	at, err := e.take(ctx, meta.Link(-1).key())
+	if err != nil {
+		return nil, err
+	}
+	defer at.giveBack()
 	if at.swarm != nil && at.swarm.isBroken() {
 		at.swarm.leave()
 		at.swarm = nil
 	}
 	if at.swarm == nil {
-		if meta == nil {
-			var err error
-			if meta, err = e.resolve(ctx, link); err != nil {
-				return nil, err
-			}
-		}
 		client, err := e.client(meta.Private)
 		if err != nil {
 			return nil, err
 		}
-		if at.swarm, err = enter(client, meta, e.path(link)); err != nil {
+		e.leaveIdle()
+		if at.swarm, err = enter(ctx, client, meta, e.path(meta.Link(-1))); err != nil {
 			return nil, err
 		}
 	}
+	at.usedAt = time.Now()
+	at.swarm.users.Add(1)
 	at.swarm.hear(link, e.set)
 	return at.swarm, nil
+}
+
+// leaveIdle leaves the swarms that were used least recently, if there are many.
+func (e *engine) leaveIdle() {
+	e.mu.Lock()
+	all := slices.Collect(maps.Values(e.entries))
+	e.mu.Unlock()
+	var idle []*entry
+	for _, at := range all {
+		select {
+		case at.turn <- struct{}{}:
+		default:
+			continue // in use
+		}
+		if at.swarm != nil && at.swarm.users.Load() == 0 {
+			idle = append(idle, at)
+		} else {
+			at.giveBack()
+		}
+	}
+	slices.SortFunc(idle, func(a, b *entry) int { return b.usedAt.Compare(a.usedAt) })
+	for i, at := range idle {
+		if i >= maxIdle {
+			at.swarm.leave()
+			at.swarm = nil
+		}
+		at.giveBack()
+	}
 }
 
 // client returns the client of public or of private torrents. The library knows no difference
@@ -94,10 +165,14 @@ func (e *engine) client(private bool) (*lib.Client, error) {
 		if private {
 			set.DHT, set.PEX = false, false
 			if set.Port != 0 {
-				set.Port++
+				set.Port = (set.Port + 1) % 65536
 			}
 		}
 		client, err := newClient(set)
+		if errors.Is(err, syscall.EADDRINUSE) && !e.atPort { // seed or another git-annex has it
+			set.Port = 0
+			client, err = newClient(set)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -117,11 +192,14 @@ func newClient(set settings) (*lib.Client, error) {
 	cfg.DisableIPv4 = ip != nil && ip.To4() == nil
 	cfg.NoDHT, cfg.DisablePEX, cfg.DisableTrackers, cfg.DisableUTP = !set.DHT, !set.PEX, !set.Trackers, !set.UTP
 	cfg.DisableWebtorrent = true
+	cfg.DefaultStorage = nowhere{} // the library's own would make a file in the working directory
 	cfg.NoDefaultPortForwarding = true
 	cfg.Seed, cfg.NoUpload = set.Seeding, !set.Seeding
 	// The library's writer of messages can miss that it has something to write, and then sleeps until it is
-	// time to keep the connection alive.
-	cfg.KeepAliveTimeout = time.Second
+	// time to keep the connection alive. Peers leave who does so every few seconds.
+	cfg.KeepAliveTimeout = 6 * time.Second
+	cfg.Callbacks.ReadMessage = disarm
+	cfg.Callbacks.ReadExtendedHandshake = restrain
 	cfg.HTTPProxy = http.ProxyFromEnvironment
 	if set.Upload > 0 {
 		cfg.UploadRateLimiter = rate.NewLimiter(rate.Limit(set.Upload), int(max(set.Upload, 256<<10)))
@@ -136,20 +214,35 @@ func newClient(set settings) (*lib.Client, error) {
 	return client, nil
 }
 
+// disarm makes messages about hashes of version 2 harmless: the library panics at some that anybody can send.
+func disarm(_ *lib.PeerConn, m *protocol.Message) {
+	if !m.Keepalive && (m.Type == protocol.Hashes || m.Type == protocol.HashRequest) {
+		m.Type = protocol.HashReject
+	}
+}
+
+// restrain asks a peer for less at once than it says that it takes: Transmission refuses the last one, and
+// the library asks nobody again who has refused something.
+func restrain(_ *lib.PeerConn, m *protocol.ExtendedHandshakeMessage) {
+	m.Reqq = min(m.Reqq-m.Reqq/16, 500)
+}
+
 // close leaves all swarms.
 func (e *engine) close() {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.closed = true
-	for _, client := range e.clients {
-		client.Close()
-	}
-	for _, at := range e.swarms {
-		at.mu.Lock()
+	clients, entries := slices.Collect(maps.Values(e.clients)), slices.Collect(maps.Values(e.entries))
+	e.mu.Unlock() // a join that is under way may want it
+	for _, at := range entries {
+		at.turn <- struct{}{}
 		if at.swarm != nil {
 			at.swarm.leave()
+			at.swarm = nil
 		}
-		at.mu.Unlock()
+		at.giveBack()
+	}
+	for _, client := range clients {
+		client.Close()
 	}
 }
 

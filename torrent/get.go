@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	lib "github.com/anacrolix/torrent"
@@ -18,39 +19,50 @@ const (
 // get writes a file of the torrent, in order, to a path where it may go on what an earlier get has
 // left. It waits for peers as long as there is progress.
 func (w *swarm) get(ctx context.Context, index int, path string, stall time.Duration, progress func(int64)) (err error) {
+	alone := w.alone(index)
+	alone.Lock()
+	defer alone.Unlock()
 	f := w.t.Files()[index]
 	t, held, err := w.store.open(path, os.O_RDWR|os.O_CREATE, f.Offset(), f.Length(), w.own(f))
 	if err != nil {
 		return fmt.Errorf("write file: %w", err)
 	}
-	w.begin()
-	defer func() { w.finish(t, err) }()
-	held, err = w.check(ctx, t, held)
-	if err != nil {
-		return err
-	}
+	w.begin(index)
+	defer func() { w.finish(index, t, err) }()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go w.watch(ctx, f, stall, cancel)
-	if err := w.write(ctx, f, t, held, progress); err != nil {
+	held, err = w.check(ctx, t, held)
+	if err != nil {
+		return w.why(ctx, err)
+	}
+	var done atomic.Int64
+	go w.watch(ctx, f, &done, stall, cancel)
+	if err := w.write(ctx, f, t, held, func(n int64) { done.Store(n); progress(n) }); err != nil {
 		return w.why(ctx, fmt.Errorf("get file %d of torrent %s: %w", index, w.t.Name(), err))
 	}
 	return nil
 }
 
+// begin notes a get that has not come to its end.
+func (w *swarm) begin(index int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.began, w.unfinished[index] = true, true
+}
+
 // check has the pieces verified that a target holds. From the first wrong one on the target is cut
 // off. It returns the right ones.
 func (w *swarm) check(ctx context.Context, t *target, held extent) (extent, error) {
-	right := held.first
-	for ; right < held.end; right++ {
-		if err := w.verify(ctx, right); err != nil {
+	right := held.end
+	for i := held.end - 1; i >= held.first; i-- { // all of them, so that no hash is under way after this
+		if err := w.verify(ctx, i); err != nil {
 			return held, err
 		}
-		if !w.store.isWhole(right) {
-			break
+		if !w.store.isWhole(i) {
+			right = i
 		}
 	}
-	w.forget(w.store.leave(t, extent{right, held.end}))
+	w.forget(t, extent{right, held.end})
 	var keep int64
 	if right > held.first {
 		keep = min(int64(right)*w.store.length-t.offset, t.size)
@@ -60,20 +72,6 @@ func (w *swarm) check(ctx context.Context, t *target, held extent) (extent, erro
 	}
 	t.settled = right
 	return extent{held.first, right}, nil
-}
-
-// verify has the library hash a piece, and waits until it has told the store of the outcome, which it
-// does after it says that it is done.
-func (w *swarm) verify(ctx context.Context, index int) error {
-	if err := w.t.Piece(index).VerifyDataContext(ctx); err != nil {
-		return fmt.Errorf("verify what is here of torrent %s: %w", w.t.Name(), err)
-	}
-	for {
-		if s := w.t.PieceState(index); !s.Marking && !s.Checking {
-			return nil
-		}
-		time.Sleep(time.Millisecond)
-	}
 }
 
 // write writes what is not held yet.
@@ -107,26 +105,32 @@ func (w *swarm) write(ctx context.Context, f *lib.File, t *target, held extent, 
 		done += int64(n)
 		w.store.settle(t, done)
 		progress(done)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 	}
 	return nil
 }
 
-// watch ends a get that makes no progress for too long.
-func (w *swarm) watch(ctx context.Context, f *lib.File, stall time.Duration, cancel context.CancelCauseFunc) {
+// watch ends a get that makes no progress for too long: blocks come, or bytes are written.
+func (w *swarm) watch(ctx context.Context, f *lib.File, done *atomic.Int64, stall time.Duration, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(min(time.Second, stall/4))
 	defer tick.Stop()
-	best, at := int64(-1), time.Now()
-	for {
+	best, wrote, at := int64(-1), int64(-1), time.Now()
+	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if n := f.BytesCompleted(); n > best {
-			best, at = n, time.Now()
+		if has, m := f.BytesCompleted(), done.Load(); has > best || m > wrote {
+			best, wrote, at = max(best, has), m, time.Now()
+		}
+		if n%5 == 4 {
+			w.again()
 		}
 		if time.Since(at) > stall {
-			cancel(fmt.Errorf("get file of torrent %s: no progress for %v: %s; try again later, or give another link by git annex addurl --file", w.t.Name(), stall, w.peers()))
+			cancel(fmt.Errorf("get file of torrent %s: no progress for %v: %s; try again later, or add another link: git annex addurl --file=FILE LINK", w.t.Name(), stall, w.peers()))
 			return
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -53,10 +54,13 @@ func askPeers(ctx context.Context, link Link, set settings) (*Metainfo, error) {
 	}
 	stdin.Write(text) //nolint:errcheck // it says so itself
 	if err := cmd.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("fetch metadata of %s: %w", link.key(), context.Cause(ctx))
+		}
 		if said, ok := strings.CutPrefix(stderr.String(), "fetch metadata: "); ok {
 			return nil, errors.New("fetch metadata: " + strings.TrimSpace(said))
 		}
-		return nil, fmt.Errorf("fetch metadata of %s: what the peers gave cannot be parsed (%w)", link.key(), err)
+		return nil, fmt.Errorf("fetch metadata of %s: what the peers gave ends the parser (%w)", link.key(), err)
 	}
 	meta, err := ParseInfo(stdout.Bytes())
 	if err != nil {
@@ -78,6 +82,7 @@ func (l *limited) Write(b []byte) (int, error) {
 // answerMetadata is the other side of askPeers: it answers the question on stdin with the bytes of an info
 // dictionary, and returns the exit code.
 func answerMetadata(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) int {
+	debug.SetMaxStack(64 << 20) // metadata that nest without end
 	var q question
 	err := json.NewDecoder(stdin).Decode(&q)
 	ctx, cancel := context.WithCancel(ctx)
@@ -114,10 +119,10 @@ func fetchInfo(ctx context.Context, link Link, set settings) ([]byte, error) {
 	if link.Hash != "" {
 		spec.InfoHash = infohash.FromHexString(link.Hash)
 	}
-	if link.HashV2 != "" {
-		spec.InfoHashV2.Set(infohash_v2.FromHexString(link.HashV2))
+	if link.Hash == "" { // the library finds the long hash of version 2
+		v2 := infohash_v2.FromHexString(link.HashV2)
+		spec.InfoHash = *v2.ToShort()
 	}
-	spec.Storage = nowhere{}
 	t, _, err := client.AddTorrentSpec(spec)
 	if err != nil {
 		return nil, err

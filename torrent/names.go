@@ -102,8 +102,8 @@ func distinctNames(files []File) []string {
 		if i := strings.IndexFunc(p, unicode.IsSpace); i >= 0 {
 			p = path.Dir(p[:i])
 		}
-		for ; d.given[p] == ""; p = path.Dir(p) {
-			d.given[p], d.taken[p] = p, true
+		for ; d.given[p] == "" && !d.taken[flat(p)]; p = path.Dir(p) {
+			d.given[p], d.taken[flat(p)] = p, true
 		}
 	}
 	names := make([]string, len(files))
@@ -113,11 +113,11 @@ func distinctNames(files []File) []string {
 	return names
 }
 
-// distinct gives each file and directory another name than its siblings, so
-// that a file never becomes the directory of another.
+// distinct gives each file and directory a name that is no other's after
+// git-annex has made it flat, and so never the directory of a file either.
 type distinct struct {
 	given map[string]string // path: name
-	taken map[string]bool   // names
+	taken map[string]bool   // names, flat
 	next  map[string]int    // name that was taken: the last number tried
 }
 
@@ -127,12 +127,26 @@ func (d *distinct) name(p string) string {
 	}
 	wanted := path.Join(d.name(path.Dir(p)), plain(path.Base(p)))
 	name := wanted
-	for d.taken[name] {
+	for d.taken[flat(name)] {
 		d.next[wanted] = max(2, d.next[wanted]+1)
 		name = numbered(wanted, d.next[wanted])
 	}
-	d.given[p], d.taken[name] = name, true
+	d.given[p], d.taken[flat(name)] = name, true
 	return name
+}
+
+// flat is what git-annex makes of a name that a remote gives to a file: letters, digits, and "." and "-" that are not the
+// first stay.
+func flat(p string) string {
+	if p[0] == '.' || p[0] == '-' {
+		p = "_" + p[1:]
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '.' || r == '-' || unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) {
+			return r
+		}
+		return '_'
+	}, p)
 }
 
 func plain(p string) string {

@@ -108,11 +108,23 @@ func checkDistinct(t *testing.T, files []File) {
 	t.Helper()
 	names := distinctNames(files)
 	renamed := slices.Clone(files)
+	alike, seen := map[string]string{}, map[string]bool{} // by what git-annex makes of them
+	clash := false
+	for _, f := range files {
+		for p := f.Path; p != "."; p = path.Dir(p) {
+			clash = clash || alike[flat(p)] != "" && alike[flat(p)] != p
+			alike[flat(p)] = p
+		}
+	}
 	for i, name := range names {
+		if seen[flat(name)] && !files[i].Pad {
+			t.Fatalf("git-annex takes %q for another file", name)
+		}
+		seen[flat(name)] = true
 		if strings.ContainsFunc(name, unicode.IsSpace) {
 			t.Fatalf("%q becomes %q", files[i].Path, name)
 		}
-		if !strings.ContainsFunc(files[i].Path, unicode.IsSpace) && name != files[i].Path {
+		if !strings.ContainsFunc(files[i].Path, unicode.IsSpace) && name != files[i].Path && !clash {
 			t.Fatalf("%q becomes %q without need", files[i].Path, name)
 		}
 		checkSafe(t, name)

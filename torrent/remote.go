@@ -88,7 +88,7 @@ func (r *Remote) CheckURL(ctx context.Context, s *annex.Session, url string) ([]
 	if err != nil {
 		return nil, err
 	}
-	meta, err := e.resolve(ctx, link)
+	meta, err := e.metainfo(ctx, link)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (r *Remote) CheckURL(ctx context.Context, s *annex.Session, url string) ([]
 	switch {
 	case len(all) == 0:
 		return nil, fmt.Errorf("find file %d in torrent %s: it has none of that number", link.Index, meta.Link(-1).Name)
-	case len(all) == 1 && link.Path == "":
+	case len(all) == 1 && link.Path == "" && !meta.Private:
 		all[0].URL = ""
 	}
 	return all, nil
@@ -128,8 +128,18 @@ func (r *Remote) Retrieve(ctx context.Context, s *annex.Session, key annex.Key, 
 	})
 }
 
-// Present tells that peers with all of the content are there. Where they are not, nothing is known.
+// Present tells that connected peers have all of the content, if the user wants them to count as a
+// copy of it; else, and where they do not, nothing is known. Peers may be other clones of the same
+// repository, whose copies git-annex counts already, and they may lie.
 func (r *Remote) Present(ctx context.Context, s *annex.Session, key annex.Key) (bool, error) {
+	if _, err := r.open(ctx, s); err != nil {
+		return false, err
+	}
+	if !r.set.Vouch {
+		return false, errors.New("look for peers: what they have is counted as no copy (unless vouch=yes is set, see docs/torrent.md)")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*seekPeers)
+	defer cancel()
 	err := r.eachLink(ctx, s, key, func(w *swarm, index int) error {
 		return w.look(ctx, index, min(seekPeers, r.set.Stall))
 	})
@@ -160,6 +170,7 @@ func (r *Remote) eachLink(ctx context.Context, s *annex.Session, key annex.Key, 
 		if err == nil {
 			err = try(w, index)
 		}
+		w.release()
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -215,16 +226,22 @@ func (r *Remote) Remove(_ context.Context, s *annex.Session, key annex.Key) erro
 	return nil
 }
 
-// Whereis returns the magnet link of the content.
-func (r *Remote) Whereis(_ context.Context, s *annex.Session, key annex.Key) (string, bool) {
+// Whereis returns the magnet link of a content whose link is to a .torrent on a web server; magnet
+// links are in the list of URLs, which git-annex shows itself.
+func (r *Remote) Whereis(ctx context.Context, s *annex.Session, key annex.Key) (string, bool) {
 	links, err := linksOf(s, key)
-	if err != nil || len(links) == 0 {
+	if err != nil || len(links) == 0 || links[0].key() != "" {
 		return "", false
 	}
-	if links[0].key() == "" {
-		return links[0].Source, true
+	e, err := r.open(ctx, s)
+	if err != nil {
+		return "", false
 	}
-	return strings.TrimPrefix(links[0].String(), "torrent:"), true
+	meta, err := e.metainfo(ctx, links[0])
+	if err != nil {
+		return "", false
+	}
+	return strings.TrimPrefix(meta.Link(links[0].Index).String(), "torrent:"), true
 }
 
 // Cost is above that of remotes that store: peers may be slow, or gone.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -114,6 +115,9 @@ func fetchMetainfo(ctx context.Context, source string) (*Metainfo, error) {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
+	}
+	if err != nil && strings.Contains(err.Error(), "Location") { // it is quoted, and may hold a passkey
+		err = errors.New("the server sends to what is no URL")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("get .torrent from %s: %w", req.URL.Host, err)

@@ -1,17 +1,20 @@
 package torrent
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	lib "github.com/anacrolix/torrent"
 
 	"shardraid/annex"
 )
@@ -20,7 +23,7 @@ import (
 // torrents have reached the ratio (-1: the one of the settings). It prints a line for each torrent to
 // out when it is ready, and to warn what cannot be seeded.
 func seed(ctx context.Context, ratio float64, out, warn io.Writer) error {
-	gitDir, err := git(ctx, "rev-parse", "--absolute-git-dir")
+	gitDir, err := git(ctx, "", "rev-parse", "--absolute-git-dir")
 	if err != nil {
 		return err
 	}
@@ -29,6 +32,7 @@ func seed(ctx context.Context, ratio float64, out, warn io.Writer) error {
 		return err
 	}
 	e := newEngine(set, gitDir)
+	e.atPort = true
 	defer e.close()
 	files, err := filesHere(ctx)
 	if err != nil {
@@ -36,7 +40,7 @@ func seed(ctx context.Context, ratio float64, out, warn io.Writer) error {
 	}
 	var all []*seeded
 	for _, group := range byTorrent(files) {
-		w, err := e.share(ctx, group)
+		w, err := e.share(ctx, group, warn)
 		if err != nil {
 			fmt.Fprintln(warn, "seed:", err)
 			continue
@@ -71,7 +75,7 @@ func give(ctx context.Context, all []*seeded, ratio float64) error {
 		for _, w := range all {
 			stats := w.t.Stats()
 			if ratio > 0 && float64(stats.BytesWrittenData.Int64()) >= ratio*float64(w.bytes) {
-				w.t.Drop()
+				w.drop()
 			} else {
 				left = append(left, w)
 			}
@@ -88,36 +92,39 @@ type here struct {
 	link Link
 }
 
-// share enters the swarm of a torrent with files of it that are here.
-func (e *engine) share(ctx context.Context, files []here) (*seeded, error) {
+// share enters the swarm of a torrent with files of it that are here. What cannot be shared is told to
+// warn.
+func (e *engine) share(ctx context.Context, files []here, warn io.Writer) (*seeded, error) {
 	w, err := e.join(ctx, files[0].link)
 	if err != nil {
 		return nil, err
 	}
 	all := &seeded{swarm: w}
-	check := map[int]bool{}
+	check, lent := map[int]bool{}, []*lib.File{}
 	for _, f := range files {
 		index, err := w.pick(f.link, sizeOf(f.key))
+		if err == nil {
+			err = w.lend(index, f.path, check)
+		}
 		if err != nil {
-			return nil, err
+			fmt.Fprintf(warn, "seed: %s: %v\n", f.key, err)
+			continue
 		}
-		if err := w.lend(index, f.path, check); err != nil {
-			return nil, err
-		}
-		all.files++
-		all.bytes += w.t.Files()[index].Length()
+		lent = append(lent, w.t.Files()[index])
 	}
-	right := 0
-	for i := range check {
+	for _, i := range slices.Sorted(maps.Keys(check)) {
 		if err := w.verify(ctx, i); err != nil {
 			return nil, err
 		}
-		if w.store.isWhole(i) {
-			right++
+	}
+	for _, f := range lent {
+		if f.BytesCompleted() == f.Length() {
+			all.files++
+			all.bytes += f.Length()
 		}
 	}
-	if right == 0 {
-		return nil, fmt.Errorf("verify files of torrent %s: no piece of it is here in full", w.t.Name())
+	if all.files == 0 {
+		return nil, fmt.Errorf("verify files of torrent %s: none of it is here as it is in the torrent", w.t.Name())
 	}
 	client, err := e.client(w.meta.Private)
 	if err != nil {
@@ -182,42 +189,42 @@ func byTorrent(files []here) [][]here {
 
 // filesHere asks git-annex which contents that are here have links to torrents.
 func filesHere(ctx context.Context) (files []here, err error) {
-	text, err := git(ctx, "annex", "whereis", "--all", "--in=here", "--json")
-	if err != nil {
+	text, err := git(ctx, "", "annex", "whereis", "--all", "--in=here", "--json")
+	if err != nil && text == "" { // it fails, too, where all other copies are untrusted
 		return nil, err
 	}
-	seen := map[string]bool{}
-	lines := bufio.NewScanner(strings.NewReader(text))
-	lines.Buffer(nil, 64<<20)
-	for lines.Scan() {
+	var keys strings.Builder
+	for line := range strings.Lines(text) {
 		var said struct {
 			Key     string
 			Whereis []struct{ URLs []string }
 		}
-		if err := json.Unmarshal(lines.Bytes(), &said); err != nil {
+		if err := json.Unmarshal([]byte(line), &said); err != nil {
 			return nil, fmt.Errorf("parse git annex whereis: %w", err)
 		}
-		link, ok := firstLink(said.Whereis)
-		if !ok || seen[said.Key] {
-			continue
+		if link, ok := firstLink(said.Whereis); ok {
+			files = append(files, here{key: annex.Key(said.Key), link: link})
+			keys.WriteString(said.Key + "\n")
 		}
-		seen[said.Key] = true
-		path, err := git(ctx, "annex", "contentlocation", said.Key)
-		if err != nil {
-			return nil, err
-		}
-		if path, err = filepath.Abs(path); err != nil {
-			return nil, err
-		}
-		files = append(files, here{annex.Key(said.Key), path, link})
 	}
-	return files, lines.Err()
+	paths, err := git(ctx, keys.String(), "annex", "contentlocation", "--batch")
+	if err != nil {
+		return nil, err
+	}
+	for i, path := range strings.Split(paths, "\n") {
+		if i < len(files) && path != "" {
+			if files[i].path, err = filepath.Abs(path); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return slices.DeleteFunc(files, func(f here) bool { return f.path == "" }), nil
 }
 
 func firstLink(places []struct{ URLs []string }) (Link, bool) {
 	for _, place := range places {
 		for _, url := range place.URLs {
-			if !Claims(url) {
+			if !strings.HasPrefix(url, "torrent:") { // others may be of another remote
 				continue
 			}
 			if link, err := ParseLink(url); err == nil && link.Path == "" {
@@ -231,7 +238,7 @@ func firstLink(places []struct{ URLs []string }) (Link, bool) {
 // seedSettings are those of the first torrent remote, over which those of the clone go.
 func seedSettings(ctx context.Context, ratio float64) (settings, error) {
 	text := map[string]string{}
-	remotes, err := git(ctx, "show", "git-annex:remote.log")
+	remotes, err := git(ctx, "", "show", "git-annex:remote.log")
 	if err != nil {
 		return settings{}, err
 	}
@@ -261,15 +268,19 @@ func seedSettings(ctx context.Context, ratio float64) (settings, error) {
 	return set, err
 }
 
-// git runs git and returns what it prints.
-func git(ctx context.Context, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, "git", args...).Output()
+// git runs git with a text on stdin, and returns what it prints.
+func git(ctx context.Context, stdin string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.Output()
+	text := strings.TrimSuffix(string(out), "\n")
 	if err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && len(exit.Stderr) > 0 {
-			return "", fmt.Errorf("run git %s: %s", args[0], strings.TrimSpace(string(exit.Stderr)))
+			first, _, _ := strings.Cut(strings.TrimSpace(string(exit.Stderr)), "\n")
+			return text, fmt.Errorf("run git %s: %.300s", args[0], first)
 		}
-		return "", fmt.Errorf("run git %s: %w", args[0], err)
+		return text, fmt.Errorf("run git %s: %w", args[0], err)
 	}
-	return strings.TrimSpace(string(out)), nil
+	return text, nil
 }

@@ -22,6 +22,7 @@ type settings struct {
 	UTP              bool          // besides TCP
 	Upload, Download int64         // bytes per second, 0 for no limit
 	Seeding          bool          // give to others while getting
+	Vouch            bool          // peers count as a copy
 	Stall            time.Duration // without progress that ends a get
 	Ratio            float64       // of bytes given to bytes of a torrent that ends its seeding, 0 for none
 }
@@ -37,6 +38,7 @@ var configs = []annex.Config{
 	{Name: "upload", Description: "bytes per second to give at most, like 500KiB/s (no limit)"},
 	{Name: "download", Description: "bytes per second to get at most (no limit)"},
 	{Name: "seeding", Description: "give to others while getting: yes or no (yes)"},
+	{Name: "vouch", Description: "count a file as present while peers have all of it: yes or no (no)"},
 	{Name: "stall", Description: "how long a get goes on without progress (10m)"},
 	{Name: "seed", Description: "ratio at which git-annex-remote-torrent seed is done with a torrent (0: never)"},
 }
@@ -44,7 +46,7 @@ var configs = []annex.Config{
 // parseSettings makes settings of texts by name; an empty text is the default.
 func parseSettings(text map[string]string) (settings, error) {
 	set := settings{DHT: true, PEX: true, Trackers: true, Seeding: true, Stall: 10 * time.Minute}
-	for name, to := range map[string]*bool{"dht": &set.DHT, "pex": &set.PEX, "trackers": &set.Trackers, "utp": &set.UTP, "seeding": &set.Seeding} {
+	for name, to := range map[string]*bool{"dht": &set.DHT, "pex": &set.PEX, "trackers": &set.Trackers, "utp": &set.UTP, "seeding": &set.Seeding, "vouch": &set.Vouch} {
 		switch text[name] {
 		case "":
 		case "yes", "true":

@@ -61,7 +61,7 @@ func TestPick(t *testing.T) {
 		so   int
 		size int64
 		want int
-	}{{0, -1, 0}, {4, 1, 4}, {2, -1, -1}, {5, -1, -1}, {-1, 5, 0}, {-1, 7, 1}, {-1, 9, -1}, {-1, 6, -1}, {-1, -1, -1}} {
+	}{{0, -1, 0}, {4, 9, 4}, {4, 1, -1}, {2, -1, -1}, {5, -1, -1}, {-1, 5, 0}, {-1, 7, 1}, {-1, 9, -1}, {-1, 6, -1}, {-1, -1, -1}} {
 		got, err := w.pick(Link{Index: c.so}, c.size)
 		if (err != nil) != (c.want < 0) || err == nil && got != c.want {
 			t.Errorf("so=%d, size %d: %d, %v; want %d", c.so, c.size, got, err, c.want)

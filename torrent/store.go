@@ -20,6 +20,7 @@ type store struct {
 	data   *os.File
 	lock   *flock.Flock
 	length int64 // of a piece, bytes
+	left   []int // pieces of which an earlier process may have left something
 
 	mu     sync.RWMutex // held for reading while bytes of a piece are read or written
 	pieces []piece
@@ -68,10 +69,25 @@ func openStore(dir string, info *metainfo.Info) (*store, error) {
 			return nil, fmt.Errorf("lock store: %w", err)
 		}
 		if locked {
+			if n == 0 {
+				sweep(dir)
+			}
 			return newStore(at, info, lock)
 		}
 	}
 	return nil, fmt.Errorf("lock store %s: many processes use this torrent", dir)
+}
+
+// sweep removes the stores beside one that processes which died have left.
+func sweep(dir string) {
+	others, _ := filepath.Glob(dir + "-*")
+	for _, other := range others {
+		lock := flock.New(filepath.Join(other, "lock"))
+		if locked, err := lock.TryLock(); err == nil && locked {
+			os.RemoveAll(other) //nolint:errcheck // it is only in the way
+			lock.Unlock()       //nolint:errcheck
+		}
+	}
 }
 
 func newStore(dir string, info *metainfo.Info, lock *flock.Flock) (_ *store, err error) {
@@ -81,6 +97,7 @@ func newStore(dir string, info *metainfo.Info, lock *flock.Flock) (_ *store, err
 		err = extents(s.data, func(off, end int64) {
 			for i := off / s.length; i*s.length < end && i < int64(len(s.pieces)); i++ {
 				s.pieces[i].state = unknown
+				s.left = append(s.left, int(i))
 			}
 		})
 	}
@@ -160,7 +177,7 @@ func (p storedPiece) Completion() storage.Completion {
 }
 
 // open makes a file that is to hold a part of the torrent the home of those of its own pieces that
-// it may hold already; they are returned.
+// it may hold already and the data do not; they are returned. Nobody else may want these pieces.
 func (s *store) open(path string, flag int, offset, size int64, own extent) (*target, extent, error) {
 	file, err := os.OpenFile(path, flag, 0o666)
 	if err != nil {
@@ -179,7 +196,7 @@ func (s *store) open(path string, flag int, offset, size int64, own extent) (*ta
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := own.first
-	for ; i < held && s.pieces[i].home == nil && s.pieces[i].state != whole; i++ {
+	for ; i < held && s.pieces[i] == (piece{}); i++ {
 		s.pieces[i] = piece{unknown, t}
 	}
 	return t, extent{own.first, max(i, own.first)}, nil
@@ -213,15 +230,37 @@ func (s *store) settle(t *target, written int64) {
 	t.settled = max(t.settled, end)
 }
 
-// leave forgets the pieces of an extent that are at home in a target. It returns them.
-func (s *store) leave(t *target, pieces extent) (left []int) {
+// lack tells of the pieces of an extent that are at home in a target that they are not whole, and
+// returns them. They stay at home there until leave.
+func (s *store) lack(t *target, pieces extent) (left []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := pieces.first; i < pieces.end; i++ {
 		if s.pieces[i].home == t {
-			s.pieces[i] = piece{}
+			s.pieces[i].state = lacking
 			left = append(left, i)
 		}
 	}
 	return left
+}
+
+// leave makes the data the home of pieces.
+func (s *store) leave(pieces []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range pieces {
+		s.pieces[i] = piece{}
+	}
+}
+
+// reopen makes a target one that is only read.
+func (s *store) reopen(t *target) error {
+	file, err := os.Open(t.file.Name())
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	file, t.file = t.file, file
+	return file.Close()
 }

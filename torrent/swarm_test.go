@@ -23,7 +23,12 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == metadataCommand {
 		os.Exit(Main(os.Args[1:]))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if left, _ := filepath.Glob(".torrent*"); left != nil { // the library's own storage
+		fmt.Fprintln(os.Stderr, "left in the working directory:", left)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 const testPiece = 32 << 10
