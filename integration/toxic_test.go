@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
@@ -28,16 +29,17 @@ func newProxy(ts *testscript.TestScript, upstream string) *proxy {
 			cmd.Process.Kill()
 			cmd.Wait()
 		})
-		if listens(api) {
-			p := &proxy{api: "http://" + api}
-			if _, err := http.Get(p.api + "/version"); err != nil {
-				continue // it was somebody else who listened
-			}
-			var made struct{ Listen string }
-			ts.Check(json.Unmarshal(p.order(ts, "POST", "/proxies", map[string]any{"name": "way", "listen": "127.0.0.1:0", "upstream": upstream}), &made))
+		if !listens(api) {
+			continue
+		}
+		p := &proxy{api: "http://" + api}
+		var made struct{ Listen string }
+		text, err := p.tell("POST", "/proxies", map[string]any{"name": "way", "listen": "127.0.0.1:0", "upstream": upstream})
+		if err == nil && json.Unmarshal(text, &made) == nil {
 			p.address = made.Listen
 			return p
 		}
+		ts.Logf("toxiproxy, once more: %v", err)
 	}
 	ts.Fatalf("toxiproxy does not listen")
 	return nil
@@ -50,19 +52,30 @@ func (p *proxy) lead(ts *testscript.TestScript, upstream string) {
 
 // order gives toxiproxy an order and returns its answer.
 func (p *proxy) order(ts *testscript.TestScript, method, path string, body any) []byte {
+	text, err := p.tell(method, path, body)
+	ts.Check(err)
+	return text
+}
+
+func (p *proxy) tell(method, path string, body any) ([]byte, error) {
 	data, err := json.Marshal(body)
-	ts.Check(err)
+	if err != nil {
+		return nil, err
+	}
 	request, err := http.NewRequest(method, p.api+path, bytes.NewReader(data))
-	ts.Check(err)
+	if err != nil {
+		return nil, err
+	}
 	answer, err := http.DefaultClient.Do(request)
-	ts.Check(err)
+	if err != nil {
+		return nil, err
+	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	ts.Check(err)
-	if answer.StatusCode >= 300 {
-		ts.Fatalf("toxiproxy: %s %s: %s %s", method, path, answer.Status, text)
+	if err == nil && answer.StatusCode >= 300 {
+		err = fmt.Errorf("toxiproxy: %s %s: %s %s", method, path, answer.Status, text)
 	}
-	return text
+	return text, err
 }
 
 // toxic: toxic NAME TYPE upstream|downstream [ATTRIBUTE=N…] disturbs all
