@@ -3,7 +3,6 @@ package torrent
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"sync/atomic"
 	"time"
@@ -74,39 +73,47 @@ func (w *swarm) check(ctx context.Context, t *target, held extent) (extent, erro
 	return extent{held.first, right}, nil
 }
 
-// write writes what is not held yet.
+// write writes what is not held yet. (The library's own reader fails at torrents of version 2 of several
+// files.)
 func (w *swarm) write(ctx context.Context, f *lib.File, t *target, held extent, progress func(int64)) error {
-	r := f.NewReader()
-	defer r.Close()
-	r.SetContext(ctx)
-	r.SetReadahead(readAhead)
-	skip, skipTo := int64(held.first)*w.store.length-t.offset, min(int64(held.end)*w.store.length-t.offset, t.size)
+	length := w.store.length
+	skip, skipTo := int64(held.first)*length-t.offset, min(int64(held.end)*length-t.offset, t.size)
+	next, end := 0, int((t.offset+t.size-1)/length)+1 // pieces
+	wanted := map[int]bool{}
+	defer func() {
+		for i := range wanted {
+			w.unwant(i)
+		}
+	}()
 	buf := make([]byte, copySize)
-	for done := int64(0); done < t.size; {
+	for done := int64(0); done < t.size; progress(done) {
 		if done == skip && skip < skipTo {
 			done = skipTo
-			if _, err := r.Seek(done, io.SeekStart); err != nil {
-				return err
-			}
-			progress(done)
 			continue
 		}
-		upTo := t.size
-		if done < skip && skip < skipTo {
-			upTo = skip
+		at := int((t.offset + done) / length)
+		for next = max(next, at); next < end && int64(next-at)*length < readAhead; next++ {
+			if next < held.first || next >= held.end {
+				wanted[next] = true
+				w.want(next)
+			}
 		}
-		n, err := r.Read(buf[:min(copySize, upTo-done)])
-		if n == 0 && err != nil {
+		if err := w.store.wait(ctx, at, w.t.Closed()); err != nil {
 			return err
+		}
+		in := t.offset + done - int64(at)*length
+		n, err := storedPiece{w.store, at}.ReadAt(buf[:min(copySize, t.size-done, length-in)], in)
+		if n == 0 && err != nil {
+			return fmt.Errorf("read piece %d: %w", at, err)
 		}
 		if _, err := t.file.WriteAt(buf[:n], done); err != nil {
 			return fmt.Errorf("write file: %w", err)
 		}
 		done += int64(n)
 		w.store.settle(t, done)
-		progress(done)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if wanted[at] && int64(in)+int64(n) == length {
+			delete(wanted, at)
+			w.unwant(at)
 		}
 	}
 	return nil

@@ -24,6 +24,7 @@ type store struct {
 
 	mu     sync.RWMutex // held for reading while bytes of a piece are read or written
 	pieces []piece
+	change chan struct{} // closed when a piece has become whole
 }
 
 type piece struct {
@@ -91,7 +92,7 @@ func sweep(dir string) {
 }
 
 func newStore(dir string, info *metainfo.Info, lock *flock.Flock) (_ *store, err error) {
-	s := &store{lock: lock, length: info.PieceLength, pieces: make([]piece, info.NumPieces())}
+	s := &store{lock: lock, change: make(chan struct{}), length: info.PieceLength, pieces: make([]piece, info.NumPieces())}
 	s.data, err = os.OpenFile(filepath.Join(dir, "data"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err == nil {
 		err = extents(s.data, func(off, end int64) {
@@ -167,6 +168,10 @@ func (p storedPiece) set(state pieceState) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
 	p.s.pieces[p.index].state = state
+	if state == whole {
+		close(p.s.change)
+		p.s.change = make(chan struct{})
+	}
 }
 
 func (p storedPiece) Completion() storage.Completion {
@@ -207,6 +212,24 @@ func (s *store) isWhole(index int) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.pieces[index].state == whole
+}
+
+// wait waits until a piece is whole.
+func (s *store) wait(ctx context.Context, index int, closed <-chan struct{}) error {
+	for {
+		s.mu.RLock()
+		state, change := s.pieces[index].state, s.change
+		s.mu.RUnlock()
+		if err := ctx.Err(); err != nil || state == whole {
+			return err
+		}
+		select {
+		case <-change:
+		case <-closed:
+			return errLeft
+		case <-ctx.Done():
+		}
+	}
 }
 
 // settle makes a target the home of its own pieces up to a byte of it, all of which it holds; their

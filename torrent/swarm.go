@@ -32,6 +32,7 @@ type swarm struct {
 	done       []*target           // of finished gets, open for others to be given
 	broken     error               // of writing to the store
 	known      []string            // peers that links name
+	wanted     map[int]int         // pieces, by how many
 }
 
 // maxDone is how many files that have been got are still given to others.
@@ -46,14 +47,10 @@ func enter(ctx context.Context, client *lib.Client, meta *Metainfo, dir string) 
 	if err != nil {
 		return nil, err
 	}
-	w := &swarm{meta: meta, store: store, gets: map[int]*sync.Mutex{}, unfinished: map[int]bool{}}
-	spec, err := lib.TorrentSpecFromMetaInfoErr(meta.MI)
+	w := &swarm{meta: meta, store: store, gets: map[int]*sync.Mutex{}, unfinished: map[int]bool{}, wanted: map[int]int{}}
+	spec, err := specOf(meta)
 	if err == nil {
-		spec.Storage, spec.DhtNodes = store, nil
-		if spec.InfoHash == (metainfo.Hash{}) { // version 2 alone: the library takes its short hash, and finds the long one
-			spec.InfoHash = *spec.InfoHashV2.Value.ToShort()
-			spec.InfoHashV2.SetNone()
-		}
+		spec.Storage = store
 		w.t, _, err = client.AddTorrentSpec(spec)
 	}
 	if err != nil {
@@ -68,6 +65,21 @@ func enter(ctx context.Context, client *lib.Client, meta *Metainfo, dir string) 
 		}
 	}
 	return w, nil
+}
+
+// specOf says what torrent it is in the words of the library, to which the short hash of one of version 2
+// alone is that of version 1, too.
+func specOf(meta *Metainfo) (*lib.TorrentSpec, error) {
+	spec, err := lib.TorrentSpecFromMetaInfoErr(meta.MI)
+	if err != nil {
+		return nil, err
+	}
+	spec.DhtNodes = nil
+	if spec.InfoHash == (metainfo.Hash{}) {
+		spec.InfoHash = *spec.InfoHashV2.Value.ToShort()
+		spec.InfoHashV2.SetNone()
+	}
+	return spec, nil
 }
 
 // hear adds what a link says of trackers, web seeds and peers. A private torrent keeps to trackers; the
@@ -258,8 +270,8 @@ func (w *swarm) look(ctx context.Context, index int, patience time.Duration) err
 	f := w.t.Files()[index]
 	for i := f.BeginPieceIndex(); i < f.EndPieceIndex() && !w.seen(f); i++ {
 		if !w.store.isWhole(i) {
-			w.t.DownloadPieces(i, i+1)
-			defer w.t.CancelPieces(i, i+1)
+			w.want(i)
+			defer w.unwant(i)
 			break
 		}
 	}
@@ -277,6 +289,26 @@ func (w *swarm) look(ctx context.Context, index int, patience time.Duration) err
 		}
 	}
 	return nil
+}
+
+// want has the library ask for a piece until unwant has been called as often.
+func (w *swarm) want(index int) { w.count(index, +1) }
+
+func (w *swarm) unwant(index int) { w.count(index, -1) }
+
+func (w *swarm) count(index, by int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wanted[index] += by
+	priority := lib.PiecePriorityNormal
+	if w.wanted[index] == 0 {
+		delete(w.wanted, index)
+		priority = lib.PiecePriorityNone
+	}
+	w.alive(func() error { //nolint:errcheck // who has left wants nothing
+		w.t.Piece(index).SetPriority(priority)
+		return nil
+	})
 }
 
 // seen tells whether connected peers have, together, all of a file.

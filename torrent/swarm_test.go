@@ -94,7 +94,11 @@ func (w *world) seed(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { client.Close() })
-	if w.lib, err = client.AddTorrent(w.meta.MI); err != nil {
+	spec, err := specOf(w.meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.lib, _, err = client.AddTorrentSpec(spec); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.lib.VerifyDataContext(context.Background()); err != nil {
