@@ -3,8 +3,12 @@ package torrent
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/anacrolix/torrent/bencode"
@@ -175,5 +179,48 @@ func TestIdleSwarmsAreLeft(t *testing.T) {
 	}
 	if !left(all[0]) || left(all[1]) || left(all[len(all)-1]) {
 		t.Errorf("left: oldest %v, the one in use %v, newest %v", left(all[0]), left(all[1]), left(all[len(all)-1]))
+	}
+}
+
+// Peers are no copy unless the user says so; nobody is asked.
+func TestPeersAreNoCopy(t *testing.T) {
+	r := &Remote{set: quiet(), engine: newTestClient(t, t.TempDir(), quiet()).engine}
+	if here, err := r.Present(context.Background(), nil, "SHA256E-s1--x"); here || err == nil || !strings.Contains(err.Error(), "counted as no copy") {
+		t.Errorf("%v, %v", here, err)
+	}
+}
+
+// A web server that gives another torrent than the link's is not believed, nor does its error tell the path.
+func TestSourceOfAnotherTorrent(t *testing.T) {
+	wanted, other := newWorld(t, 10), newWorld(t, 10, 20)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/PASSKEY/moved":
+			w.Header().Set("Location", "http://[PASSKEY")
+			w.WriteHeader(http.StatusFound)
+		case "/PASSKEY/other":
+			text, _ := other.meta.Bytes()
+			w.Write(text) //nolint:errcheck
+		case "/PASSKEY/endless":
+			for w, _ := w.(io.Writer); ; {
+				if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+					return
+				}
+			}
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer server.Close()
+	for path, want := range map[string]string{"other": "is another one", "moved": "no URL", "gone": "404", "endless": "more than 32 MiB"} {
+		link := wanted.meta.Link(0)
+		link.Source = server.URL + "/PASSKEY/" + path
+		if path != "other" {
+			link.Hash = ""
+		}
+		_, err := newTestClient(t, t.TempDir(), quiet()).resolve(context.Background(), link)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "PASSKEY") {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
