@@ -98,6 +98,9 @@ func (w *swarm) write(ctx context.Context, f *lib.File, t *target, held extent, 
 				w.want(next)
 			}
 		}
+		if wanted[at] {
+			w.urge(at)
+		}
 		if err := w.store.wait(ctx, at, w.t.Closed()); err != nil {
 			return err
 		}

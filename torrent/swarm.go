@@ -311,6 +311,17 @@ func (w *swarm) count(index, by int) {
 	})
 }
 
+// urge has the library ask for a wanted piece before others.
+func (w *swarm) urge(index int) {
+	if w.store.isWhole(index) {
+		return
+	}
+	w.alive(func() error { //nolint:errcheck // who has left wants nothing
+		w.t.Piece(index).SetPriority(lib.PiecePriorityNow)
+		return nil
+	})
+}
+
 // seen tells whether connected peers have, together, all of a file.
 func (w *swarm) seen(f *lib.File) bool {
 	missing := map[int]bool{}
