@@ -122,7 +122,7 @@ bench: build .cache/bin/rclone ## measure beside the peers, and the pure pipelin
 pipeline: ## the pure pipeline: seal, code, tag
 	go test -run '^$$' -bench . -cpu 1,2 ./erasure
 
-testremote: build ## git annex testremote in full at its default sizes: long
+testremote: build ## what is long: git annex testremote in full at its default sizes, a torrent from Transmission (to be installed)
 	SHARDRAID_BIN=$(CURDIR)/bin SHARDRAID_LONG=1 go test -count 1 -timeout 3h -v -run TestLong ./integration
 
 clean: ## remove bin/ and dist/
