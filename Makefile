@@ -28,7 +28,7 @@ dist: ## tar.gz for linux, amd64 and arm64, static, into dist/
 	done
 
 deps: packages .cache/bin/rclone .cache/bin/toxiproxy ## install what the tests need (aria2, mktorrent, opentracker besides)
-	$(SUDO) sh integration/swarm-deps.sh
+	$(SUDO) sh integration/debian-deps.sh aria2c:aria2 mktorrent:mktorrent opentracker:opentracker
 
 packages: ## install what the demo needs, and more (Debian: git-annex, gnupg, openssh-server, gcc, python3-cryptography)
 	@for c in git-annex:git-annex gpg:gnupg sshd:openssh-server gcc:gcc+libc6-dev /usr/lib/python3/dist-packages/cryptography/__init__.py:python3-cryptography; do \
@@ -40,7 +40,7 @@ packages: ## install what the demo needs, and more (Debian: git-annex, gnupg, op
 	@sh integration/newer-git-annex.sh .cache/git-annex
 
 servers-deps: deps .cache/bin/versitygw .cache/bin/minio ## install what make integration-servers needs (Debian packages, and minio, which takes minutes to build)
-	$(SUDO) sh integration/servers-deps.sh
+	$(SUDO) sh integration/debian-deps.sh nginx:nginx-light /usr/lib/nginx/modules/ngx_http_dav_ext_module.so:libnginx-mod-http-dav-ext smbd:samba vsftpd:vsftpd syncthing:syncthing
 
 # Test servers, built apart from go.mod, which need not know what they need.
 TOOL = GOBIN=$(CURDIR)/.cache/bin go install -trimpath -ldflags '-s -w'

@@ -21,4 +21,5 @@
 //
 // Nothing but Serve may write to standard output. The program should ignore
 // SIGPIPE, which would otherwise end it where Serve would return an error.
+// [ServeStdio] sees to both.
 package annex

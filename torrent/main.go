@@ -32,25 +32,13 @@ func Main(args []string) int {
 	case len(args) > 0:
 		fmt.Fprint(os.Stderr, usage)
 		return 2
-	case onTerminal(os.Stdin):
+	case annex.OnTerminal(os.Stdin):
 		fmt.Fprint(os.Stderr, usage)
 		return 2
 	}
-	return serve(ctx)
-}
-
-// serve speaks with git-annex on stdin and stdout.
-func serve(ctx context.Context) int {
-	signal.Ignore(syscall.SIGPIPE) // a git-annex that is gone is an end of input
-	stdout := os.Stdout
-	os.Stdout = os.Stderr // nothing but the protocol writes to the real one
 	r := New()
 	defer r.Close()
-	if err := annex.Serve(ctx, os.Stdin, stdout, r); err != nil && ctx.Err() == nil {
-		fmt.Fprintln(os.Stderr, "git-annex-remote-torrent:", err)
-		return 1
-	}
-	return 0
+	return annex.ServeStdio(ctx, "git-annex-remote-torrent", r)
 }
 
 func seedMain(ctx context.Context, args []string) int {
@@ -65,14 +53,4 @@ func seedMain(ctx context.Context, args []string) int {
 		return 1
 	}
 	return 0
-}
-
-// onTerminal tells a terminal from pipes, files and /dev/null.
-func onTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return false
-	}
-	null, err := os.Stat(os.DevNull)
-	return err != nil || !os.SameFile(info, null)
 }

@@ -2,7 +2,6 @@ package torrent
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
@@ -24,7 +23,6 @@ import (
 	"github.com/anacrolix/torrent/bencode"
 	"github.com/anacrolix/torrent/merkle"
 	"github.com/anacrolix/torrent/metainfo"
-	"github.com/anacrolix/torrent/storage"
 )
 
 type dict = map[string]any
@@ -375,7 +373,7 @@ func TestMetainfoInLibrary(t *testing.T) {
 	config := lib.NewDefaultClientConfig()
 	config.NoDHT, config.DisableTrackers, config.DisablePEX, config.DisableUTP, config.NoDefaultPortForwarding = true, true, true, true, true
 	config.DisableIPv6, config.ListenPort, config.ListenHost = true, 0, lib.LoopbackListenHost
-	config.DefaultStorage = lackAll{} // the library's own makes a file here
+	config.DefaultStorage = nowhere{} // the library's own makes a file here
 	config.Slogger = slog.New(slog.DiscardHandler)
 	config.Logger = log.NewLogger()
 	config.Logger.SetHandlers(log.DiscardHandler)
@@ -397,7 +395,7 @@ func TestMetainfoInLibrary(t *testing.T) {
 			copy(spec.InfoHash[:], spec.InfoHashV2.Value[:])
 			spec.InfoHashV2.SetNone()
 		}
-		spec.Storage = lackAll{}
+		spec.Storage = nowhere{}
 		torrent, _, err := client.AddTorrentSpec(spec)
 		if err != nil {
 			t.Fatalf("%+v: %v", m, err)
@@ -415,22 +413,6 @@ func TestMetainfoInLibrary(t *testing.T) {
 		torrent.Drop()
 	}
 }
-
-// lackAll is a store that has nothing.
-type lackAll struct{}
-
-func (lackAll) OpenTorrent(context.Context, *metainfo.Info, metainfo.Hash) (storage.TorrentImpl, error) {
-	return storage.TorrentImpl{
-		Piece: func(metainfo.Piece) storage.PieceImpl { return lackAll{} },
-		Close: func() error { return nil },
-	}, nil
-}
-
-func (lackAll) ReadAt([]byte, int64) (int, error)  { return 0, io.EOF }
-func (lackAll) WriteAt([]byte, int64) (int, error) { return 0, io.ErrShortWrite }
-func (lackAll) MarkComplete() error                { return nil }
-func (lackAll) MarkNotComplete() error             { return nil }
-func (lackAll) Completion() storage.Completion     { return storage.Completion{Ok: true} }
 
 type refusal struct {
 	why, kind string

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs, on Debian, what the scripts over torrents drive, as far as it is
-# missing, and lets no tracker start.
+# Installs, on Debian, packages of which something is missing, given as
+# COMMAND-OR-FILE:PACKAGE, and lets none of their services start.
 set -eu
+PATH="$PATH:/usr/sbin"
 want=
-for p in aria2c:aria2 mktorrent:mktorrent opentracker:opentracker; do
-	command -v "${p%%:*}" >/dev/null || want="$want ${p#*:}"
+for p in "$@"; do
+	command -v "${p%%:*}" >/dev/null || test -e "${p%%:*}" || want="$want ${p#*:}"
 done
 test -n "$want" || exit 0
 policy=/usr/sbin/policy-rc.d # what invoke-rc.d asks before it starts a service
