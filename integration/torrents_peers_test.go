@@ -225,8 +225,13 @@ func theCount(ts *testscript.TestScript, name string) *meter {
 	return m
 }
 
-// slay: slay DIR kills git-annex and its remotes that run in DIR, at once.
+// slay: slay [-INT] DIR kills git-annex and its remotes that run in DIR, at
+// once, or interrupts them as Ctrl-C does.
 func slay(ts *testscript.TestScript, _ bool, args []string) {
+	signal := syscall.SIGKILL
+	if args[0] == "-INT" {
+		signal, args = syscall.SIGINT, args[1:]
+	}
 	dir, slain := ts.MkAbs(args[0]), 0
 	procs, err := filepath.Glob("/proc/[0-9]*")
 	ts.Check(err)
@@ -239,7 +244,7 @@ func slay(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		pid, err := strconv.Atoi(filepath.Base(proc))
 		ts.Check(err)
-		ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+		ts.Check(syscall.Kill(pid, signal))
 		slain++
 	}
 	if slain < 2 {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/anacrolix/dht/v2"
 	"github.com/anacrolix/log"
 	lib "github.com/anacrolix/torrent"
 	protocol "github.com/anacrolix/torrent/peer_protocol"
@@ -191,6 +192,11 @@ func newClient(set settings) (*lib.Client, error) {
 	cfg.DisableIPv6 = ip != nil && ip.To4() != nil
 	cfg.DisableIPv4 = ip != nil && ip.To4() == nil
 	cfg.NoDHT, cfg.DisablePEX, cfg.DisableTrackers, cfg.DisableUTP = !set.DHT, !set.PEX, !set.Trackers, !set.UTP
+	if len(set.Nodes) > 0 {
+		cfg.DhtStartingNodes = func(string) dht.StartingNodesGetter {
+			return func() ([]dht.Addr, error) { return dht.ResolveHostPorts(set.Nodes) }
+		}
+	}
 	cfg.DisableWebtorrent = true
 	cfg.DefaultStorage = nowhere{} // the library's own would make a file in the working directory
 	cfg.NoDefaultPortForwarding = true

@@ -15,9 +15,10 @@ import (
 
 // settings say how this clone takes part in swarms.
 type settings struct {
-	Host             string // to listen on, "" for all addresses
-	Port             int    // 0 for a free one
-	DHT, PEX         bool   // other ways than trackers to find peers
+	Host             string   // to listen on, "" for all addresses
+	Port             int      // 0 for a free one
+	DHT, PEX         bool     // other ways than trackers to find peers
+	Nodes            []string // of the distributed hash table to begin with, HOST:PORT; none for well-known ones
 	Trackers         bool
 	UTP              bool          // besides TCP
 	Upload, Download int64         // bytes per second, 0 for no limit
@@ -31,7 +32,7 @@ type settings struct {
 // git config torrent.NAME.
 var configs = []annex.Config{
 	{Name: "listen", Description: "HOST:PORT to listen on (:0, a free port of all addresses)"},
-	{Name: "dht", Description: "find peers by the distributed hash table: yes or no (yes)"},
+	{Name: "dht", Description: "find peers by the distributed hash table: yes, no, or HOST:PORT,... of nodes to begin with (yes)"},
 	{Name: "pex", Description: "find peers by what other peers say: yes or no (yes)"},
 	{Name: "trackers", Description: "find peers by trackers: yes or no (yes)"},
 	{Name: "utp", Description: "uTP besides TCP: yes or no (no)"},
@@ -46,15 +47,19 @@ var configs = []annex.Config{
 // parseSettings makes settings of texts by name; an empty text is the default.
 func parseSettings(text map[string]string) (settings, error) {
 	set := settings{DHT: true, PEX: true, Trackers: true, Seeding: true, Stall: 10 * time.Minute}
-	for name, to := range map[string]*bool{"dht": &set.DHT, "pex": &set.PEX, "trackers": &set.Trackers, "utp": &set.UTP, "seeding": &set.Seeding, "vouch": &set.Vouch} {
-		switch text[name] {
-		case "":
-		case "yes", "true":
-			*to = true
-		case "no", "false":
-			*to = false
-		default:
-			return set, fmt.Errorf("parse %s=%s: it is yes or no", name, text[name])
+	if strings.Contains(text["dht"], ":") {
+		set.Nodes = strings.Split(text["dht"], ",")
+		for _, node := range set.Nodes {
+			if _, _, err := splitAddress(node); err != nil {
+				return set, fmt.Errorf("parse dht=%s: %w", text["dht"], err)
+			}
+		}
+	} else if err := parseYes(&set.DHT, text["dht"]); err != nil {
+		return set, fmt.Errorf("parse dht=%s: %w, or HOST:PORT of nodes", text["dht"], err)
+	}
+	for name, to := range map[string]*bool{"pex": &set.PEX, "trackers": &set.Trackers, "utp": &set.UTP, "seeding": &set.Seeding, "vouch": &set.Vouch} {
+		if err := parseYes(to, text[name]); err != nil {
+			return set, fmt.Errorf("parse %s=%s: %w", name, text[name], err)
 		}
 	}
 	for name, to := range map[string]*int64{"upload": &set.Upload, "download": &set.Download} {
@@ -80,22 +85,43 @@ func parseSettings(text map[string]string) (settings, error) {
 	return set, set.parseListen(text["listen"])
 }
 
-func (set *settings) parseListen(text string) error {
+// parseYes leaves a default where there is no text.
+func parseYes(to *bool, text string) error {
+	switch text {
+	case "":
+	case "yes", "true":
+		*to = true
+	case "no", "false":
+		*to = false
+	default:
+		return errors.New("it is yes or no")
+	}
+	return nil
+}
+
+func (set *settings) parseListen(text string) (err error) {
 	if text == "" {
 		return nil
 	}
-	host, port, err := net.SplitHostPort(text)
+	if set.Host, set.Port, err = splitAddress(text); err == nil && set.Host != "" && net.ParseIP(set.Host) == nil {
+		err = fmt.Errorf("%s is not an IP address", set.Host)
+	}
 	if err != nil {
-		return fmt.Errorf("parse listen=%s: it is HOST:PORT, like 127.0.0.1:6881 or :6881", text)
-	}
-	if host != "" && net.ParseIP(host) == nil {
-		return fmt.Errorf("parse listen=%s: %s is not an IP address", text, host)
-	}
-	set.Host = host
-	if set.Port, err = strconv.Atoi(port); err != nil || set.Port < 0 || set.Port > 65535 {
-		return fmt.Errorf("parse listen=%s: %s is not a port", text, port)
+		return fmt.Errorf("parse listen=%s: %w", text, err)
 	}
 	return nil
+}
+
+// splitAddress parses HOST:PORT; the host may be missing.
+func splitAddress(text string) (host string, port int, err error) {
+	host, number, err := net.SplitHostPort(text)
+	if err != nil {
+		return "", 0, errors.New("it is HOST:PORT, like 127.0.0.1:6881 or :6881")
+	}
+	if port, err = strconv.Atoi(number); err != nil || port < 0 || port > 65535 {
+		return "", 0, fmt.Errorf("%s is not a port", number)
+	}
+	return host, port, nil
 }
 
 // readSettings asks for the settings of the remote, over which those of this clone go.

@@ -1,6 +1,7 @@
 package torrent
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 func TestParseSettings(t *testing.T) {
 	set, err := parseSettings(nil)
 	want := settings{DHT: true, PEX: true, Trackers: true, Seeding: true, Stall: 10 * time.Minute}
-	if err != nil || set != want {
+	if err != nil || !reflect.DeepEqual(set, want) {
 		t.Errorf("defaults: %+v, %v", set, err)
 	}
 	set, err = parseSettings(map[string]string{
@@ -19,12 +20,15 @@ func TestParseSettings(t *testing.T) {
 		"upload": "1KiB/s", "download": "2MiB", "stall": "90s", "seed": "1.5", "something": "else",
 	})
 	want = settings{Host: "::1", Port: 6881, UTP: true, Upload: 1 << 10, Download: 2 << 20, Stall: 90 * time.Second, Ratio: 1.5}
-	if err != nil || set != want {
+	if err != nil || !reflect.DeepEqual(set, want) {
 		t.Errorf("all: %+v, %v", set, err)
+	}
+	if set, err = parseSettings(map[string]string{"dht": "127.0.0.1:6881,node.example.org:1"}); err != nil || !set.DHT || len(set.Nodes) != 2 {
+		t.Errorf("nodes: %+v, %v", set, err)
 	}
 	for name, values := range map[string][]string{
 		"listen": {"here", "localhost:1", "1.2.3.4", "1.2.3.4:x", "1.2.3.4:70000", ":-1"},
-		"dht":    {"maybe", "YES"},
+		"dht":    {"maybe", "YES", "here:", "a:1,b", "a:1,", ":70000"},
 		"upload": {"fast", "-1"},
 		"stall":  {"10", "1ms", "-5m", "never"},
 		"seed":   {"-1", "NaN", "Inf", "much"},

@@ -300,7 +300,9 @@ func (w *swarm) count(index, by int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.wanted[index] += by
-	priority := lib.PiecePriorityNormal
+	// Pieces of this priority are asked for in order. In any other order the last one of the window comes when
+	// all peers but its own have nothing left to do.
+	priority := lib.PiecePriorityReadahead
 	if w.wanted[index] == 0 {
 		delete(w.wanted, index)
 		priority = lib.PiecePriorityNone

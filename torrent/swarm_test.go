@@ -16,6 +16,7 @@ import (
 	lib "github.com/anacrolix/torrent"
 	"github.com/anacrolix/torrent/bencode"
 	"github.com/anacrolix/torrent/metainfo"
+	protocol "github.com/anacrolix/torrent/peer_protocol"
 )
 
 // TestMain runs the tests, or is the process that askPeers starts.
@@ -42,8 +43,12 @@ func quiet() settings {
 type world struct {
 	meta  *Metainfo
 	files map[int][]byte // by index
+	dir   string         // of the seeder
 	peer  string
 	lib   *lib.Torrent // of the seeder
+
+	mu    sync.Mutex
+	asked []int // pieces that the seeder was asked for, without repetitions
 }
 
 // newWorld makes a torrent of files of such sizes, named so that their order stays, and seeds it.
@@ -79,16 +84,22 @@ func newWorld(t *testing.T, sizes ...int) *world {
 	if w.meta, err = ParseMetainfo(text); err != nil {
 		t.Fatal(err)
 	}
-	w.seed(t, filepath.Dir(dir))
+	w.dir = filepath.Dir(dir)
+	w.lib, w.peer = w.join(t, w.dir, nil)
 	return w
 }
 
-func (w *world) seed(t *testing.T, dir string) {
+// join makes another client in the torrent, of what is in a directory, with a changed configuration.
+func (w *world) join(t *testing.T, dir string, change func(*lib.ClientConfig)) (_ *lib.Torrent, peer string) {
 	t.Helper()
 	cfg := lib.NewDefaultClientConfig()
 	cfg.DataDir, cfg.Seed, cfg.NoDHT, cfg.DisableTrackers, cfg.DisableUTP, cfg.DisableIPv6 = dir, true, true, true, true, true
 	cfg.NoDefaultPortForwarding, cfg.DisableWebtorrent, cfg.ListenPort = true, true, 0
 	cfg.ListenHost, cfg.KeepAliveTimeout = lib.LoopbackListenHost, time.Second
+	cfg.Callbacks.ReadMessage = w.read
+	if change != nil {
+		change(cfg)
+	}
 	client, err := lib.NewClient(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -98,13 +109,22 @@ func (w *world) seed(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.lib, _, err = client.AddTorrentSpec(spec); err != nil {
+	in, _, err := client.AddTorrentSpec(spec)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.lib.VerifyDataContext(context.Background()); err != nil {
+	if err := in.VerifyDataContext(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	w.peer = fmt.Sprintf("127.0.0.1:%d", client.LocalPort())
+	return in, fmt.Sprintf("127.0.0.1:%d", client.LocalPort())
+}
+
+func (w *world) read(_ *lib.PeerConn, m *protocol.Message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := int(m.Index); !m.Keepalive && m.Type == protocol.Request && (len(w.asked) == 0 || w.asked[len(w.asked)-1] != i) {
+		w.asked = append(w.asked, i)
+	}
 }
 
 func (w *world) link(index int) Link {

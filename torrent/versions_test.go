@@ -32,7 +32,7 @@ func worldOf(t *testing.T, kind string, files []sample) *world {
 		}
 		w.files[i] = f.data
 	}
-	w.seed(t, dir)
+	w.lib, w.peer = w.join(t, dir, nil)
 	return w
 }
 

@@ -52,6 +52,7 @@ var scenarios = []scenario{
 	{"operate", "1000 files of 1 MiB on 8 accounts (4+2), which die, are spoiled, drained and added", operate},
 	{"repair-rtt", "repair of small files at a round trip of 50 ms", repairRTT},
 	{"limits", "two processes under one limit", limits},
+	{"torrents", "files out of torrents from real peers, beside git-annex's own remote", torrents},
 	{"memory", "peak memory on local disks; calls per GiB", memoryUse},
 }
 
@@ -112,9 +113,9 @@ func (b *bench) prepare() (err error) {
 	if b.rclone, err = filepath.Abs(filepath.Join(".cache", "bin", "rclone")); err != nil {
 		return err
 	}
-	for _, need := range []string{filepath.Join(b.bin, "git-annex-remote-shardraid"), b.rclone, "git-annex", "gpg"} {
+	for _, need := range []string{filepath.Join(b.bin, "git-annex-remote-shardraid"), b.rclone, "git-annex", "gpg", "aria2c", "mktorrent"} {
 		if _, err := exec.LookPath(need); err != nil {
-			return fmt.Errorf("run make bench: %w", err)
+			return fmt.Errorf("run make deps and make bench: %w", err)
 		}
 	}
 	if b.dir, err = os.MkdirTemp("", "bench"); err != nil {

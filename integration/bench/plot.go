@@ -30,11 +30,11 @@ const plotHead = `<svg xmlns="http://www.w3.org/2000/svg" width="%[1]d" height="
 <rect class="page" width="100%%" height="100%%"/>
 `
 
-// plotResults draws the ratios of all results that are kept.
+// plotResults draws the ratios of all results, once all are there.
 func plotResults(results, file string) error {
 	all, err := loadResults(results)
-	if err != nil || len(all) == 0 {
-		return err // nothing to draw
+	if err != nil || len(all) < len(scenarios) {
+		return err
 	}
 	if err := mkdir(filepath.Dir(file)); err != nil {
 		return err
