@@ -115,7 +115,7 @@ fuzz: ## run every fuzz target for $(FUZZTIME)
 	done
 
 BENCH ?=
-bench: build .cache/bin/rclone ## measure beside the peers, and the pure pipeline (an hour and a half; a part: BENCH='-run links -n 1')
+bench: build .cache/bin/rclone ## measure beside the peers, and the pure pipeline (two hours; a part: BENCH='-run links -n 1')
 	go run ./integration/bench $(BENCH)
 	$(MAKE) pipeline
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -144,18 +143,16 @@ func readSettings(ctx context.Context, s *annex.Session) (settings, error) {
 
 // cloneSettings returns what git config says of torrent.NAME, by the name.
 func cloneSettings(ctx context.Context) (map[string]string, error) {
-	out, err := exec.CommandContext(ctx, "git", "config", "--get-regexp", `^torrent\.`).Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 1 {
-		return nil, nil // none
-	}
+	list, err := git(ctx, "", "config", "--list", "-z")
 	if err != nil {
 		return nil, fmt.Errorf("read git config torrent.*: %w", err)
 	}
 	text := map[string]string{}
-	for line := range strings.Lines(string(out)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		text[strings.TrimPrefix(name, "torrent.")] = value
+	for entry := range strings.SplitSeq(list, "\x00") {
+		name, value, _ := strings.Cut(entry, "\n")
+		if name, ok := strings.CutPrefix(name, "torrent."); ok {
+			text[name] = value
+		}
 	}
 	return text, nil
 }
