@@ -134,7 +134,7 @@ func fetchInfo(ctx context.Context, link Link, set settings) ([]byte, error) {
 		return nil, ctx.Err()
 	case <-time.After(set.Stall):
 		s := t.Stats()
-		return nil, fmt.Errorf("no peer gave them in %v: %d peers found, %d connected; a link with trackers (tr=) or peers (x.pe=) helps, and a .torrent needs none", set.Stall, s.TotalPeers, s.ActivePeers)
+		return nil, fmt.Errorf("no peer gave them in %v: %d peers found (links name %d), %d connected; a link with trackers (tr=) or peers (x.pe=) helps, and a .torrent needs none", set.Stall, s.TotalPeers, len(link.Peers), s.ActivePeers)
 	}
 }
 

@@ -83,6 +83,9 @@ func checkBytes(b []byte) error {
 	if len(b) > MaxMetainfo {
 		return fmt.Errorf("it has more than %d MiB", MaxMetainfo>>20)
 	}
+	if len(b) == 0 || b[0] != 'd' {
+		return errors.New("it is no .torrent, but something else")
+	}
 	return valid(b)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -44,9 +43,19 @@ func (r *Remote) Close() {
 // Configs lists the settings.
 func (r *Remote) Configs() []annex.Config { return configs }
 
-// Init checks the settings.
+// Init checks the settings. What git-annex encrypts or cuts into chunks is in no torrent.
 func (r *Remote) Init(ctx context.Context, s *annex.Session) error {
-	_, err := readSettings(ctx, s)
+	for name, harmless := range map[string]string{"encryption": "none", "chunk": ""} {
+		if text, err := s.Config(name); err != nil {
+			return err
+		} else if text != "" && text != harmless {
+			return fmt.Errorf("set up remote: torrents hold files as they are: leave out %s=%s, and say encryption=none", name, text)
+		}
+	}
+	text, err := remoteSettings(s)
+	if err == nil {
+		_, err = parseSettings(text)
+	}
 	return err
 }
 
@@ -136,7 +145,7 @@ func (r *Remote) Present(ctx context.Context, s *annex.Session, key annex.Key) (
 		return false, err
 	}
 	if !r.set.Vouch {
-		return false, errors.New("look for peers: what they have is counted as no copy (unless vouch=yes is set, see docs/torrent.md)")
+		return false, errors.New("look for peers: this remote stores nothing, and what peers have is counted as no copy (unless vouch=yes is set, see docs/torrent.md)")
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*seekPeers)
 	defer cancel()
@@ -144,70 +153,6 @@ func (r *Remote) Present(ctx context.Context, s *annex.Session, key annex.Key) (
 		return w.look(ctx, index, min(seekPeers, r.set.Stall))
 	})
 	return err == nil, err
-}
-
-// eachLink tries the links of a key until one does.
-func (r *Remote) eachLink(ctx context.Context, s *annex.Session, key annex.Key, try func(*swarm, int) error) error {
-	e, err := r.open(ctx, s)
-	if err != nil {
-		return err
-	}
-	links, err := linksOf(s, key)
-	if err != nil {
-		return err
-	}
-	if len(links) == 0 {
-		return errors.New("find torrent: no link to one is known for this content: git annex addurl --file=FILE 'torrent:...' adds one")
-	}
-	var failed error
-	for _, link := range links {
-		w, err := e.join(ctx, link)
-		if err != nil {
-			failed = joinErrors(err, failed)
-			continue
-		}
-		index, err := w.pick(link, sizeOf(key))
-		if err == nil {
-			err = try(w, index)
-		}
-		w.release()
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		failed = joinErrors(err, failed)
-	}
-	return failed
-}
-
-// linksOf returns the links that git-annex knows for a key, those that name no local file.
-func linksOf(s *annex.Session, key annex.Key) ([]Link, error) {
-	urls, err := s.URLs(key, "")
-	if err != nil {
-		return nil, err
-	}
-	var links []Link
-	for _, url := range urls {
-		if !Claims(url) {
-			continue
-		}
-		if link, err := ParseLink(url); err == nil && link.Path == "" {
-			links = append(links, link)
-		}
-	}
-	return links, nil
-}
-
-// sizeOf returns the size that a key's name tells, or -1.
-func sizeOf(key annex.Key) int64 {
-	fields, _, _ := strings.Cut(string(key), "--")
-	for _, field := range strings.Split(fields, "-")[1:] {
-		if digits, ok := strings.CutPrefix(field, "s"); ok {
-			if n, err := strconv.ParseInt(digits, 10, 64); err == nil {
-				return n
-			}
-		}
-	}
-	return -1
 }
 
 // Remove has git-annex forget the links.
@@ -230,7 +175,7 @@ func (r *Remote) Remove(_ context.Context, s *annex.Session, key annex.Key) erro
 // links are in the list of URLs, which git-annex shows itself.
 func (r *Remote) Whereis(ctx context.Context, s *annex.Session, key annex.Key) (string, bool) {
 	links, err := linksOf(s, key)
-	if err != nil || len(links) == 0 || links[0].key() != "" {
+	if err != nil || links[0].key() != "" {
 		return "", false
 	}
 	e, err := r.open(ctx, s)

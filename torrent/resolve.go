@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// patience is how long a server of .torrent files is waited for.
+// patience is how long a server of .torrent files is waited for at most.
 const patience = time.Minute
 
 // resolve finds the metainfo of a link's torrent: as kept by an earlier call, else from where the
@@ -43,7 +43,7 @@ func (e *engine) find(ctx context.Context, link Link) (meta *Metainfo, err error
 	case link.Path != "":
 		return readMetainfo(link.Path)
 	case link.Source != "":
-		meta, err = fetchMetainfo(ctx, link.Source)
+		meta, err = fetchMetainfo(ctx, link.Source, min(patience, e.set.Stall))
 		if err == nil || link.key() == "" {
 			return meta, err
 		}
@@ -54,7 +54,7 @@ func (e *engine) find(ctx context.Context, link Link) (meta *Metainfo, err error
 
 // joinErrors is the first error with the reason for having come to it.
 func joinErrors(err, before error) error {
-	if err == nil || before == nil {
+	if err == nil || before == nil || err.Error() == before.Error() {
 		return err
 	}
 	return fmt.Errorf("%w (and %w)", err, before)
@@ -103,7 +103,7 @@ func readMetainfo(path string) (*Metainfo, error) {
 }
 
 // fetchMetainfo gets a .torrent from a web server. Errors leave the path out: it may hold a passkey.
-func fetchMetainfo(ctx context.Context, source string) (*Metainfo, error) {
+func fetchMetainfo(ctx context.Context, source string, patience time.Duration) (*Metainfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
@@ -120,7 +120,7 @@ func fetchMetainfo(ctx context.Context, source string) (*Metainfo, error) {
 		err = errors.New("the server sends to what is no URL")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("get .torrent from %s: %w", req.URL.Host, err)
+		return nil, fmt.Errorf("get .torrent from %s: %w", req.URL.Host, late(err, patience))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -128,9 +128,17 @@ func fetchMetainfo(ctx context.Context, source string) (*Metainfo, error) {
 	}
 	meta, err := parseFrom(resp.Body)
 	if err != nil {
-		return nil, fmt.Errorf("get .torrent from %s: %w", req.URL.Host, err)
+		return nil, fmt.Errorf("get .torrent from %s: %w", req.URL.Host, late(err, patience))
 	}
 	return meta, nil
+}
+
+// late says in plain words that a server was too slow.
+func late(err error, patience time.Duration) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("it has not come in %v", patience)
+	}
+	return err
 }
 
 func parseFrom(r io.Reader) (*Metainfo, error) {

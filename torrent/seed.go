@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	lib "github.com/anacrolix/torrent"
@@ -41,6 +42,9 @@ func seed(ctx context.Context, ratio float64, out, warn io.Writer) error {
 	var all []*seeded
 	for _, group := range byTorrent(files) {
 		w, err := e.share(ctx, group, warn)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("seed: %w", err)
+		}
 		if err != nil {
 			fmt.Fprintln(warn, "seed:", err)
 			continue
@@ -51,7 +55,7 @@ func seed(ctx context.Context, ratio float64, out, warn io.Writer) error {
 	if ctx.Err() == nil && len(all) == 0 {
 		return errors.New("seed: nothing here comes from a torrent that can be seeded")
 	}
-	return give(ctx, all, set.Ratio)
+	return give(ctx, all, set.Ratio, out)
 }
 
 // seeded is a swarm that is given files which are here.
@@ -62,7 +66,7 @@ type seeded struct {
 }
 
 // give waits until each torrent has reached the ratio.
-func give(ctx context.Context, all []*seeded, ratio float64) error {
+func give(ctx context.Context, all []*seeded, ratio float64, out io.Writer) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for len(all) > 0 {
@@ -75,6 +79,7 @@ func give(ctx context.Context, all []*seeded, ratio float64) error {
 		for _, w := range all {
 			stats := w.t.Stats()
 			if ratio > 0 && float64(stats.BytesWrittenData.Int64()) >= ratio*float64(w.bytes) {
+				fmt.Fprintf(out, "done with %s at ratio %g\n", w.t.Name(), ratio)
 				w.drop()
 			} else {
 				left = append(left, w)
@@ -100,7 +105,7 @@ func (e *engine) share(ctx context.Context, files []here, warn io.Writer) (*seed
 		return nil, err
 	}
 	all := &seeded{swarm: w}
-	check, lent := map[int]bool{}, []*lib.File{}
+	check, lent := map[int]bool{}, map[int]bool{}
 	for _, f := range files {
 		index, err := w.pick(f.link, sizeOf(f.key))
 		if err == nil {
@@ -110,21 +115,21 @@ func (e *engine) share(ctx context.Context, files []here, warn io.Writer) (*seed
 			fmt.Fprintf(warn, "seed: %s: %v\n", f.key, err)
 			continue
 		}
-		lent = append(lent, w.t.Files()[index])
+		lent[index] = true
 	}
 	for _, i := range slices.Sorted(maps.Keys(check)) {
 		if err := w.verify(ctx, i); err != nil {
 			return nil, err
 		}
 	}
-	for _, f := range lent {
-		if f.BytesCompleted() == f.Length() {
+	for index := range lent {
+		if f := w.t.Files()[index]; w.canGive(f) {
 			all.files++
 			all.bytes += f.Length()
 		}
 	}
 	if all.files == 0 {
-		return nil, fmt.Errorf("verify files of torrent %s: none of it is here as it is in the torrent", w.t.Name())
+		return nil, fmt.Errorf("verify files of torrent %s: no piece of it is whole here", w.t.Name())
 	}
 	client, err := e.client(w.meta.Private)
 	if err != nil {
@@ -132,6 +137,18 @@ func (e *engine) share(ctx context.Context, files []here, warn io.Writer) (*seed
 	}
 	all.port = client.LocalPort()
 	return all, nil
+}
+
+// canGive tells whether all of a file can be given, but for pieces that it shares with files which are not
+// here: nobody can tell whether those are right.
+func (w *swarm) canGive(f *lib.File) bool {
+	own := w.own(f)
+	for i := own.first; i < own.end; i++ {
+		if !w.store.isWhole(i) {
+			return false
+		}
+	}
+	return own.first < own.end || f.BytesCompleted() == f.Length()
 }
 
 // lend makes a file of this clone, which is only read, the home of its own pieces, and copies what it
@@ -202,8 +219,14 @@ func filesHere(ctx context.Context) (files []here, err error) {
 		if err := json.Unmarshal([]byte(line), &said); err != nil {
 			return nil, fmt.Errorf("parse git annex whereis: %w", err)
 		}
-		if link, ok := firstLink(said.Whereis); ok {
-			files = append(files, here{key: annex.Key(said.Key), link: link})
+		var urls []string
+		for _, place := range said.Whereis {
+			urls = append(urls, place.URLs...)
+		}
+		links, _ := linksFrom(urls, func(url string) bool { return strings.HasPrefix(url, "torrent:") }) // others may be of another remote
+		if len(links) > 0 {
+			best := max(0, slices.IndexFunc(links, func(l Link) bool { return l.Index >= 0 })) // which says more
+			files = append(files, here{key: annex.Key(said.Key), link: links[best]})
 			keys.WriteString(said.Key + "\n")
 		}
 	}
@@ -219,20 +242,6 @@ func filesHere(ctx context.Context) (files []here, err error) {
 		}
 	}
 	return slices.DeleteFunc(files, func(f here) bool { return f.path == "" }), nil
-}
-
-func firstLink(places []struct{ URLs []string }) (Link, bool) {
-	for _, place := range places {
-		for _, url := range place.URLs {
-			if !strings.HasPrefix(url, "torrent:") { // others may be of another remote
-				continue
-			}
-			if link, err := ParseLink(url); err == nil && link.Path == "" {
-				return link, true
-			}
-		}
-	}
-	return Link{}, false
 }
 
 // seedSettings are those of the first torrent remote, over which those of the clone go.
@@ -257,9 +266,7 @@ func seedSettings(ctx context.Context, ratio float64) (settings, error) {
 	if err != nil {
 		return settings{}, err
 	}
-	for name, value := range local {
-		text[name] = value
-	}
+	maps.Copy(text, local)
 	set, err := parseSettings(text)
 	set.Seeding = true
 	if ratio >= 0 {

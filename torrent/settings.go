@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -125,20 +127,28 @@ func splitAddress(text string) (host string, port int, err error) {
 
 // readSettings asks for the settings of the remote, over which those of this clone go.
 func readSettings(ctx context.Context, s *annex.Session) (settings, error) {
+	text, err := remoteSettings(s)
+	if err != nil {
+		return settings{}, err
+	}
 	here, err := cloneSettings(ctx)
 	if err != nil {
 		return settings{}, err
 	}
+	maps.Copy(text, here)
+	return parseSettings(text)
+}
+
+// remoteSettings returns what initremote was told, by the name.
+func remoteSettings(s *annex.Session) (map[string]string, error) {
 	text := map[string]string{}
 	for _, c := range configs {
-		if text[c.Name] = here[c.Name]; text[c.Name] != "" {
-			continue
-		}
+		var err error
 		if text[c.Name], err = s.Config(c.Name); err != nil {
-			return settings{}, err
+			return nil, err
 		}
 	}
-	return parseSettings(text)
+	return text, nil
 }
 
 // cloneSettings returns what git config says of torrent.NAME, by the name.
@@ -150,9 +160,14 @@ func cloneSettings(ctx context.Context) (map[string]string, error) {
 	text := map[string]string{}
 	for entry := range strings.SplitSeq(list, "\x00") {
 		name, value, _ := strings.Cut(entry, "\n")
-		if name, ok := strings.CutPrefix(name, "torrent."); ok {
-			text[name] = value
+		name, ok := strings.CutPrefix(name, "torrent.")
+		if !ok || value == "" {
+			continue
 		}
+		if !slices.ContainsFunc(configs, func(c annex.Config) bool { return c.Name == name }) {
+			return nil, fmt.Errorf("read git config torrent.%s: there is no such setting (docs/torrent.md has them all)", name)
+		}
+		text[name] = value
 	}
 	return text, nil
 }

@@ -344,6 +344,9 @@ func (w *swarm) seen(f *lib.File) bool {
 // peers says in words who was found.
 func (w *swarm) peers() string {
 	s := w.t.Stats()
-	return fmt.Sprintf("%d peers found, %d connected, %d of them with all of the torrent; %d web seeds",
-		s.TotalPeers, s.ActivePeers, s.ConnectedSeeders, len(w.t.WebseedPeerConns()))
+	w.mu.Lock()
+	named := len(w.known)
+	w.mu.Unlock()
+	return fmt.Sprintf("%d peers found (links name %d), %d connected, %d of them with all of the torrent; %d web seeds",
+		s.TotalPeers, named, s.ActivePeers, s.ConnectedSeeders, len(w.t.WebseedPeerConns()))
 }
