@@ -3,6 +3,7 @@ package torrent
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,9 +26,8 @@ func linksOf(s *annex.Session, key annex.Key) ([]Link, error) {
 	return nil, errors.New("find torrent: no link to one is known for this content: git annex addurl --file=FILE 'torrent:...' adds one")
 }
 
-// linksFrom parses those of URLs that are wanted. What they say of a torrent goes into each link to it.
-// Files of this machine are not read because of what others have put into git: local tells that there are
-// links to some.
+// linksFrom parses those of URLs that are wanted, and pools what they say. Files of this machine are not
+// read because of what others have put into git: local tells that there are links to some.
 func linksFrom(urls []string, wanted func(string) bool) (links []Link, local bool) {
 	for _, url := range urls {
 		if !wanted(url) {
@@ -39,17 +39,44 @@ func linksFrom(urls []string, wanted func(string) bool) (links []Link, local boo
 		}
 		local = local || err == nil && link.Path != ""
 	}
-	for i := range links {
-		for _, other := range links {
-			if links[i].key() != "" && links[i].key() == other.key() {
-				links[i].Trackers = together(links[i].Trackers, other.Trackers)
-				links[i].WebSeeds = together(links[i].WebSeeds, other.WebSeeds)
-				links[i].Peers = together(links[i].Peers, other.Peers)
-			}
+	// What leads to a .torrent comes first: peers of other links may not be there, and are waited for.
+	slices.SortStableFunc(links, func(a, b Link) int {
+		switch {
+		case a.Source != "" && b.Source == "":
+			return -1
+		case a.Source == "" && b.Source != "":
+			return +1
+		}
+		return 0
+	})
+	return pooled(links), local
+}
+
+// pooled gives each link what all of them say of its torrent.
+func pooled(links []Link) []Link {
+	pools := map[string]*Link{}
+	for _, link := range links {
+		pool := pools[link.key()]
+		if pool == nil {
+			pool = &Link{}
+			pools[link.key()] = pool
+		}
+		pool.Trackers = few(together(pool.Trackers, link.Trackers))
+		pool.WebSeeds = few(together(pool.WebSeeds, link.WebSeeds))
+		pool.Peers = few(together(pool.Peers, link.Peers))
+	}
+	for i, link := range links {
+		if pool := pools[link.key()]; link.key() != "" {
+			links[i].Trackers = together(link.Trackers, pool.Trackers)
+			links[i].WebSeeds = together(link.WebSeeds, pool.WebSeeds)
+			links[i].Peers = together(link.Peers, pool.Peers)
 		}
 	}
-	return links, local
+	return links
 }
+
+// few bounds what all links to a torrent say together.
+func few(list []string) []string { return list[:min(len(list), 5*maxURLs)] }
 
 // eachLink tries the links of a key until one does.
 func (r *Remote) eachLink(ctx context.Context, s *annex.Session, key annex.Key, try func(*swarm, int) error) error {
@@ -61,11 +88,11 @@ func (r *Remote) eachLink(ctx context.Context, s *annex.Session, key annex.Key, 
 	if err != nil {
 		return err
 	}
-	type file struct {
+	type attempt struct {
 		*swarm
-		index int
+		index, heard int
 	}
-	tried := map[file]bool{}
+	tried := map[attempt]bool{}
 	var failed error
 	for _, link := range links {
 		w, err := e.join(ctx, link)
@@ -74,11 +101,11 @@ func (r *Remote) eachLink(ctx context.Context, s *annex.Session, key annex.Key, 
 			continue
 		}
 		index, err := w.pick(link, sizeOf(key))
-		if err == nil && !tried[file{w, index}] {
-			tried[file{w, index}] = true
+		if this := (attempt{w, index, w.heard()}); err == nil && !tried[this] {
+			tried[this] = true
 			err = try(w, index)
 		} else if err == nil {
-			err = failed
+			err = failed // as before: the link says nothing new
 		}
 		w.release()
 		if err == nil || ctx.Err() != nil {

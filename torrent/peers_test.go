@@ -15,7 +15,7 @@ import (
 	lib "github.com/anacrolix/torrent"
 )
 
-// What is written next is asked for next.
+// What is written next is asked for next, of peers who have all.
 func TestPiecesInOrder(t *testing.T) {
 	w := newWorld(t, 60*testPiece)
 	if err := newTestClient(t, t.TempDir(), quiet()).get(w, 0); err != nil {

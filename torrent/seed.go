@@ -42,7 +42,7 @@ func seed(ctx context.Context, ratio float64, out, warn io.Writer) error {
 	var all []*seeded
 	for _, group := range byTorrent(files) {
 		w, err := e.share(ctx, group, warn)
-		if errors.Is(err, syscall.EADDRINUSE) {
+		if errors.Is(err, syscall.EADDRINUSE) && len(all) == 0 { // the others want the same
 			return fmt.Errorf("seed: %w", err)
 		}
 		if err != nil {
@@ -123,7 +123,7 @@ func (e *engine) share(ctx context.Context, files []here, warn io.Writer) (*seed
 		}
 	}
 	for index := range lent {
-		if f := w.t.Files()[index]; w.canGive(f) {
+		if f := w.t.Files()[index]; w.canGive(f, lent) {
 			all.files++
 			all.bytes += f.Length()
 		}
@@ -140,15 +140,27 @@ func (e *engine) share(ctx context.Context, files []here, warn io.Writer) (*seed
 }
 
 // canGive tells whether all of a file can be given, but for pieces that it shares with files which are not
-// here: nobody can tell whether those are right.
-func (w *swarm) canGive(f *lib.File) bool {
-	own := w.own(f)
-	for i := own.first; i < own.end; i++ {
-		if !w.store.isWhole(i) {
+// lent: nobody can tell whether those are right.
+func (w *swarm) canGive(f *lib.File, lent map[int]bool) bool {
+	some := f.Length() == 0
+	for i := f.BeginPieceIndex(); i < f.EndPieceIndex(); i++ {
+		if w.store.isWhole(i) {
+			some = true
+		} else if w.allLent(i, lent) {
 			return false
 		}
 	}
-	return own.first < own.end || f.BytesCompleted() == f.Length()
+	return some
+}
+
+// allLent tells whether all files that have bytes in a piece are lent.
+func (w *swarm) allLent(piece int, lent map[int]bool) bool {
+	for index, f := range w.t.Files() {
+		if f.Length() > 0 && f.BeginPieceIndex() <= piece && piece < f.EndPieceIndex() && !lent[index] && !w.meta.Files[index].Pad {
+			return false
+		}
+	}
+	return true
 }
 
 // lend makes a file of this clone, which is only read, the home of its own pieces, and copies what it
@@ -189,10 +201,7 @@ func byTorrent(files []here) [][]here {
 	at := map[string]int{}
 	var groups [][]here
 	for _, f := range files {
-		name := f.link.key() + f.link.Source
-		if f.link.key() != "" {
-			name = f.link.key()
-		}
+		name := f.link.torrent()
 		n, ok := at[name]
 		if !ok {
 			n = len(groups)
@@ -224,9 +233,8 @@ func filesHere(ctx context.Context) (files []here, err error) {
 			urls = append(urls, place.URLs...)
 		}
 		links, _ := linksFrom(urls, func(url string) bool { return strings.HasPrefix(url, "torrent:") }) // others may be of another remote
-		if len(links) > 0 {
-			best := max(0, slices.IndexFunc(links, func(l Link) bool { return l.Index >= 0 })) // which says more
-			files = append(files, here{key: annex.Key(said.Key), link: links[best]})
+		for _, link := range bestOfEach(links) {
+			files = append(files, here{key: annex.Key(said.Key), link: link})
 			keys.WriteString(said.Key + "\n")
 		}
 	}
@@ -242,6 +250,27 @@ func filesHere(ctx context.Context) (files []here, err error) {
 		}
 	}
 	return slices.DeleteFunc(files, func(f here) bool { return f.path == "" }), nil
+}
+
+// bestOfEach returns one link to each torrent, one that says which file if there is one.
+func bestOfEach(links []Link) (best []Link) {
+	for _, link := range links {
+		same := func(l Link) bool { return l.torrent() == link.torrent() }
+		if i := slices.IndexFunc(best, same); i < 0 {
+			best = append(best, link)
+		} else if best[i].Index < 0 {
+			best[i] = link
+		}
+	}
+	return best
+}
+
+// torrent names a link's torrent by what the link says of it.
+func (l Link) torrent() string {
+	if l.key() != "" {
+		return l.key()
+	}
+	return l.Source
 }
 
 // seedSettings are those of the first torrent remote, over which those of the clone go.
@@ -266,7 +295,7 @@ func seedSettings(ctx context.Context, ratio float64) (settings, error) {
 	if err != nil {
 		return settings{}, err
 	}
-	maps.Copy(text, local)
+	override(text, local)
 	set, err := parseSettings(text)
 	set.Seeding = true
 	if ratio >= 0 {

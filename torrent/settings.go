@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -51,7 +50,7 @@ func parseSettings(text map[string]string) (settings, error) {
 	if strings.Contains(text["dht"], ":") {
 		set.Nodes = strings.Split(text["dht"], ",")
 		for _, node := range set.Nodes {
-			if _, _, err := splitAddress(node); err != nil {
+			if err := checkPeer(node); err != nil {
 				return set, fmt.Errorf("parse dht=%s: %w", text["dht"], err)
 			}
 		}
@@ -100,29 +99,22 @@ func parseYes(to *bool, text string) error {
 	return nil
 }
 
-func (set *settings) parseListen(text string) (err error) {
+func (set *settings) parseListen(text string) error {
 	if text == "" {
 		return nil
 	}
-	if set.Host, set.Port, err = splitAddress(text); err == nil && set.Host != "" && net.ParseIP(set.Host) == nil {
-		err = fmt.Errorf("%s is not an IP address", set.Host)
-	}
+	host, port, err := net.SplitHostPort(text)
 	if err != nil {
-		return fmt.Errorf("parse listen=%s: %w", text, err)
+		return fmt.Errorf("parse listen=%s: it is HOST:PORT, like 127.0.0.1:6881 or :6881", text)
+	}
+	if host != "" && net.ParseIP(host) == nil {
+		return fmt.Errorf("parse listen=%s: %s is not an IP address", text, host)
+	}
+	set.Host = host
+	if set.Port, err = strconv.Atoi(port); err != nil || set.Port < 0 || set.Port > 65535 {
+		return fmt.Errorf("parse listen=%s: %s is not a port", text, port)
 	}
 	return nil
-}
-
-// splitAddress parses HOST:PORT; the host may be missing.
-func splitAddress(text string) (host string, port int, err error) {
-	host, number, err := net.SplitHostPort(text)
-	if err != nil {
-		return "", 0, errors.New("it is HOST:PORT, like 127.0.0.1:6881 or :6881")
-	}
-	if port, err = strconv.Atoi(number); err != nil || port < 0 || port > 65535 {
-		return "", 0, fmt.Errorf("%s is not a port", number)
-	}
-	return host, port, nil
 }
 
 // readSettings asks for the settings of the remote, over which those of this clone go.
@@ -135,8 +127,17 @@ func readSettings(ctx context.Context, s *annex.Session) (settings, error) {
 	if err != nil {
 		return settings{}, err
 	}
-	maps.Copy(text, here)
+	override(text, here)
 	return parseSettings(text)
+}
+
+// override sets what is not empty.
+func override(text, by map[string]string) {
+	for name, value := range by {
+		if value != "" {
+			text[name] = value
+		}
+	}
 }
 
 // remoteSettings returns what initremote was told, by the name.
@@ -159,10 +160,13 @@ func cloneSettings(ctx context.Context) (map[string]string, error) {
 	}
 	text := map[string]string{}
 	for entry := range strings.SplitSeq(list, "\x00") {
-		name, value, _ := strings.Cut(entry, "\n")
+		name, value, valued := strings.Cut(entry, "\n")
 		name, ok := strings.CutPrefix(name, "torrent.")
-		if !ok || value == "" {
+		if !ok {
 			continue
+		}
+		if !valued { // to git it is true
+			value = "true"
 		}
 		if !slices.ContainsFunc(configs, func(c annex.Config) bool { return c.Name == name }) {
 			return nil, fmt.Errorf("read git config torrent.%s: there is no such setting (docs/torrent.md has them all)", name)

@@ -28,7 +28,7 @@ func TestParseSettings(t *testing.T) {
 	}
 	for name, values := range map[string][]string{
 		"listen": {"here", "localhost:1", "1.2.3.4", "1.2.3.4:x", "1.2.3.4:70000", ":-1"},
-		"dht":    {"maybe", "YES", "here:", "a:1,b", "a:1,", ":70000"},
+		"dht":    {"maybe", "YES", "here:", "a:1,b", "a:1,", "a:1, b:2", "a:0", ":6881", ":70000"},
 		"upload": {"fast", "-1"},
 		"stall":  {"10", "1ms", "-5m", "never"},
 		"seed":   {"-1", "NaN", "Inf", "much"},

@@ -32,6 +32,7 @@ type swarm struct {
 	done       []*target           // of finished gets, open for others to be given
 	broken     error               // of writing to the store
 	known      []string            // peers that links name
+	places     []string            // trackers and web seeds that they name
 	wanted     map[int]int         // pieces, by how many
 }
 
@@ -86,6 +87,9 @@ func specOf(meta *Metainfo) (*lib.TorrentSpec, error) {
 // library panics at web seeds of hybrid ones.
 func (w *swarm) hear(link Link, set settings) {
 	spec := lib.TorrentSpec{}
+	w.mu.Lock()
+	w.places = together(w.places, slices.Concat(link.Trackers, link.WebSeeds))
+	w.mu.Unlock()
 	if set.Trackers && len(link.Trackers) > 0 {
 		spec.Trackers = [][]string{link.Trackers}
 	}
@@ -99,6 +103,13 @@ func (w *swarm) hear(link Link, set settings) {
 		}
 	}
 	w.alive(func() error { return w.t.MergeSpec(&spec) }) //nolint:errcheck // it is of what a spec has besides
+}
+
+// heard is how much links have said of trackers, web seeds and peers.
+func (w *swarm) heard() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.known) + len(w.places)
 }
 
 // again tries the peers of links again while there is no other.
@@ -300,7 +311,7 @@ func (w *swarm) count(index, by int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.wanted[index] += by
-	// Pieces of this priority are asked for in order. In any other order the last one of the window comes when
+	// Pieces of this priority are asked for in order, where peers have the same ones. In any other order the last one of the window comes when
 	// all peers but its own have nothing left to do.
 	priority := lib.PiecePriorityReadahead
 	if w.wanted[index] == 0 {

@@ -139,7 +139,8 @@ func (p *leecher) share(name string, files int, size int64, seed uint64, speeds 
 	return p.annex("drop", "-q", "--force", name)
 }
 
-// measure gets all files of a directory and drops them again. A get that fails has its time and what came.
+// measure gets all files of a directory and drops them again. A get of many by the built-in remote that
+// fails has its time and what came.
 func (p *leecher) measure(remote, name, jobs string, size int64) error {
 	if err := settle(p.rig.b.bytes(giB)); err != nil {
 		return err
@@ -157,7 +158,7 @@ func (p *leecher) measure(remote, name, jobs string, size int64) error {
 			came++
 		}
 	}
-	if remote == "torrent" && failed != nil {
+	if failed != nil && (remote == "torrent" || name == "big") { // the other one may fail at -J8
 		return failed
 	}
 	what := strings.Join([]string{remote, name, jobs}, " ")
