@@ -266,9 +266,7 @@ func (l Link) key() string {
 // merge adds to a link what another one of the same torrent says, whose file it then means.
 func merge(l, other Link) Link {
 	l.Hash, l.HashV2, l.Name, l.Index = other.Hash, other.HashV2, other.Name, other.Index
-	l.Trackers = together(l.Trackers, other.Trackers)
-	l.WebSeeds = together(l.WebSeeds, other.WebSeeds)
-	return l
+	return l.with(other)
 }
 
 // together returns what is in either list, once.

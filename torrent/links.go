@@ -3,7 +3,6 @@ package torrent
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -27,56 +26,57 @@ func linksOf(s *annex.Session, key annex.Key) ([]Link, error) {
 }
 
 // linksFrom parses those of URLs that are wanted, and pools what they say. Files of this machine are not
-// read because of what others have put into git: local tells that there are links to some.
+// read because of what others have put into git: local tells that there are links to some. What leads to a
+// .torrent comes first.
 func linksFrom(urls []string, wanted func(string) bool) (links []Link, local bool) {
+	var others []Link
 	for _, url := range urls {
 		if !wanted(url) {
 			continue
 		}
 		link, err := ParseLink(url)
-		if err == nil && link.Path == "" {
-			links = append(links, link)
-		}
-		local = local || err == nil && link.Path != ""
-	}
-	// What leads to a .torrent comes first: peers of other links may not be there, and are waited for.
-	slices.SortStableFunc(links, func(a, b Link) int {
 		switch {
-		case a.Source != "" && b.Source == "":
-			return -1
-		case a.Source == "" && b.Source != "":
-			return +1
+		case err != nil:
+		case link.Path != "":
+			local = true
+		case link.Source != "":
+			links = append(links, link)
+		default: // peers may not be there, and are waited for
+			others = append(others, link)
 		}
-		return 0
-	})
-	return pooled(links), local
+	}
+	return pooled(append(links, others...)), local
 }
 
 // pooled gives each link what all of them say of its torrent.
 func pooled(links []Link) []Link {
-	pools := map[string]*Link{}
+	pools := map[string]Link{}
 	for _, link := range links {
-		pool := pools[link.key()]
-		if pool == nil {
-			pool = &Link{}
-			pools[link.key()] = pool
-		}
-		pool.Trackers = few(together(pool.Trackers, link.Trackers))
-		pool.WebSeeds = few(together(pool.WebSeeds, link.WebSeeds))
-		pool.Peers = few(together(pool.Peers, link.Peers))
+		pools[link.key()] = pools[link.key()].with(link).bounded(5 * maxURLs)
 	}
 	for i, link := range links {
-		if pool := pools[link.key()]; link.key() != "" {
-			links[i].Trackers = together(link.Trackers, pool.Trackers)
-			links[i].WebSeeds = together(link.WebSeeds, pool.WebSeeds)
-			links[i].Peers = together(link.Peers, pool.Peers)
+		if link.key() != "" {
+			links[i] = link.with(pools[link.key()])
 		}
 	}
 	return links
 }
 
-// few bounds what all links to a torrent say together.
-func few(list []string) []string { return list[:min(len(list), 5*maxURLs)] }
+// with adds where another link says that the torrent can be found.
+func (l Link) with(other Link) Link {
+	l.Trackers = together(l.Trackers, other.Trackers)
+	l.WebSeeds = together(l.WebSeeds, other.WebSeeds)
+	l.Peers = together(l.Peers, other.Peers)
+	return l
+}
+
+// bounded leaves at most so many places of each kind.
+func (l Link) bounded(most int) Link {
+	l.Trackers = l.Trackers[:min(len(l.Trackers), most)]
+	l.WebSeeds = l.WebSeeds[:min(len(l.WebSeeds), most)]
+	l.Peers = l.Peers[:min(len(l.Peers), most)]
+	return l
+}
 
 // eachLink tries the links of a key until one does.
 func (r *Remote) eachLink(ctx context.Context, s *annex.Session, key annex.Key, try func(*swarm, int) error) error {
@@ -89,7 +89,7 @@ func (r *Remote) eachLink(ctx context.Context, s *annex.Session, key annex.Key, 
 		return err
 	}
 	type attempt struct {
-		*swarm
+		w            *swarm
 		index, heard int
 	}
 	tried := map[attempt]bool{}
@@ -101,11 +101,14 @@ func (r *Remote) eachLink(ctx context.Context, s *annex.Session, key annex.Key, 
 			continue
 		}
 		index, err := w.pick(link, sizeOf(key))
-		if this := (attempt{w, index, w.heard()}); err == nil && !tried[this] {
+		this := attempt{w, index, w.heard()}
+		switch {
+		case err != nil:
+		case tried[this]:
+			err = failed // as before: the link says nothing new
+		default:
 			tried[this] = true
 			err = try(w, index)
-		} else if err == nil {
-			err = failed // as before: the link says nothing new
 		}
 		w.release()
 		if err == nil || ctx.Err() != nil {

@@ -52,6 +52,16 @@ func (p *announcedPeers) GetPeers(peers.InfoHash) []krpc.NodeAddr {
 	return slices.Clone(p.all)
 }
 
+// await waits until something is so.
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for until := time.Now().Add(20 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("not after 20 s: %s", what)
+		}
+	}
+}
+
 func TestDHT(t *testing.T) {
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
@@ -73,11 +83,7 @@ func TestDHT(t *testing.T) {
 			return func() ([]dht.Addr, error) { return dht.ResolveHostPorts(set.Nodes) }
 		}
 	})
-	for until := time.Now().Add(20 * time.Second); len(store.GetPeers(peers.InfoHash{})) == 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatal("the seeder does not tell the node of itself")
-		}
-	}
+	await(t, "the seeder has told the node of itself", func() bool { return len(store.GetPeers(peers.InfoHash{})) > 0 })
 	w.peer = "" // by no link
 	c := newTestClient(t, t.TempDir(), set)
 	if err := c.get(w, 0); err != nil {
@@ -92,11 +98,7 @@ func TestPEX(t *testing.T) {
 	middle, peer := w.join(t, t.TempDir(), nil)
 	middle.AddPeers([]lib.PeerInfo{{Addr: lib.StringAddr(seeder)}})
 	middle.Piece(1).SetPriority(lib.PiecePriorityNormal)
-	for until := time.Now().Add(20 * time.Second); !middle.PieceState(1).Complete; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatal("the one in the middle gets nothing")
-		}
-	}
+	await(t, "the one in the middle has a piece", func() bool { return middle.PieceState(1).Complete })
 	w.peer = peer
 	for _, pex := range []bool{false, true} {
 		set := quiet()

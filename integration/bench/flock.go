@@ -65,10 +65,8 @@ func (f *flock) close() error {
 		for _, s := range seeders {
 			s.link.kill()
 			err = errors.Join(err, s.front.Close())
-			if s.aria != nil {
-				s.aria.Process.Kill() //nolint:errcheck // it has ended
-				s.aria.Wait()         //nolint:errcheck // it was killed
-			}
+			s.aria.Process.Kill() //nolint:errcheck // it has ended
+			s.aria.Wait()         //nolint:errcheck // it was killed
 		}
 	}
 	return err
@@ -105,43 +103,42 @@ func (f *flock) seed(name string, speeds ...float64) (torrent, error) {
 		}
 	}
 	for _, bytes := range speeds {
-		s, err := f.newSeeder(name, file, bytes)
-		if err != nil {
+		if err := f.start(name, file, bytes); err != nil {
 			return t, err
 		}
-		f.seeders[name] = append(f.seeders[name], s)
 	}
 	return t, nil
 }
 
-// newSeeder returns when it seeds.
-func (f *flock) newSeeder(name, file string, bytes float64) (*seeder, error) {
+// start starts a seeder, and returns when it seeds.
+func (f *flock) start(name, file string, bytes float64) error {
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
 	l := &link{name: name, up: newBucket(0), down: newBucket(bytes), conns: map[*conn]bool{}}
 	config := net.ListenConfig{Control: smallBuffer}
 	front, err := config.Listen(f.rig.b.ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
-	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+		return err
 	}
 	s := &seeder{link: l, front: listener{front, l}}
 	args := append([]string{"-q", "--no-conf", "--check-integrity=true", "--seed-ratio=0.0", "--bt-max-peers=0", "--auto-save-interval=0",
 		"--bt-exclude-tracker=*", "-d", f.dir, fmt.Sprintf("--listen-port=%d", port)}, loopbackAlone...)
 	s.aria = exec.CommandContext(f.rig.b.ctx, "aria2c", append(args, file)...)
 	if err := s.aria.Start(); err != nil {
-		return nil, errors.Join(err, front.Close())
+		return errors.Join(err, front.Close())
 	}
+	f.seeders[name] = append(f.seeders[name], s) // which close ends, whether it seeds or not
 	back := fmt.Sprintf("127.0.0.1:%d", port)
 	go s.serve(back)
 	for range 600 { // it listens when it has verified what it has
 		if c, err := net.Dial("tcp", back); err == nil {
-			return s, c.Close()
+			return c.Close()
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	return s, fmt.Errorf("seed %s: aria2 does not listen", name)
+	return fmt.Errorf("seed %s: aria2 does not listen", name)
 }
 
 // serve leads connections over the link to aria2.

@@ -147,6 +147,9 @@ func (p *leecher) measure(remote, name, jobs string, size int64) error {
 	}
 	before := p.flock.sent()
 	took, failed := seconds(func() error { return p.annex("get", "-q", jobs, "--from", remote, name) })
+	if failed != nil && (remote == "torrent" || name == "big") { // the other one may fail at -J8
+		return failed
+	}
 	sent := p.flock.sent() - before
 	all, err := os.ReadDir(filepath.Join(p.dir, name))
 	if err != nil {
@@ -157,9 +160,6 @@ func (p *leecher) measure(remote, name, jobs string, size int64) error {
 		if _, err := os.Stat(filepath.Join(p.dir, name, file.Name())); err == nil {
 			came++
 		}
-	}
-	if failed != nil && (remote == "torrent" || name == "big") { // the other one may fail at -J8
-		return failed
 	}
 	what := strings.Join([]string{remote, name, jobs}, " ")
 	p.sheet.add(what+" time", took)
